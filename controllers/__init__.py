@@ -1,0 +1,1 @@
+"""What to try next: controllers that ask and tell, and nothing else."""

@@ -1,0 +1,203 @@
+"""The values between a controller and whoever evaluates: trials, measurements, records, objectives."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self, get_args
+
+from search_spaces.architecture import Architecture, expect_keys
+from search_spaces.errors import InvalidInputError, UnknownNameError
+
+Status = Literal["ok", "infeasible", "diverged", "out_of_memory", "timeout", "error", "lost"]
+STATUSES: tuple[str, ...] = get_args(Status)
+Direction = Literal["maximize", "minimize"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A network to evaluate.
+
+    Attributes:
+        number: counts from 0 in the order of asking.
+        architecture: what to build.
+        budget: epochs to train for; None for the recipe's full length.
+        parents: numbers of the trials that it was made from.
+    """
+
+    number: int
+    architecture: Architecture
+    budget: int | None = None
+    parents: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Refuse numbers and budgets below their smallest value."""
+        if self.number < 0:
+            raise InvalidInputError(f"a trial's number must be >= 0, got {self.number}.")
+        if self.budget is not None and self.budget < 1:
+            raise InvalidInputError(f"a trial's budget must be at least 1 epoch, got {self.budget}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {
+            "number": self.number,
+            "architecture": self.architecture.to_json(),
+            "budget": self.budget,
+            "parents": list(self.parents),
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        expect_keys("trial", data, {"number", "architecture", "budget", "parents"})
+        return cls(
+            number=data["number"],
+            architecture=Architecture.from_json(data["architecture"]),
+            budget=data["budget"],
+            parents=tuple(data["parents"]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What an evaluation found, or why it found nothing.
+
+    Attributes:
+        status: ``ok``, or the kind of failure.
+        metrics: finite numbers by name, with units in the names (``val_accuracy`` in [0, 1], ``macs``, ``train_s``).
+        seconds: wall time of the evaluation.
+        error: the failure's text; empty when ``ok``.
+    """
+
+    status: Status
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    error: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown status and numbers that JSON and comparisons cannot hold."""
+        if self.status not in STATUSES:
+            raise UnknownNameError("status", str(self.status), STATUSES)
+        for name, value in self.metrics.items():
+            if not math.isfinite(value):
+                raise InvalidInputError(f"metric {name!r} must be finite, got {value}: record a failure instead.")
+        object.__setattr__(self, "metrics", dict(self.metrics))
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is a result."""
+        return self.status == "ok"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {"status": self.status, "metrics": self.metrics, "seconds": self.seconds, "error": self.error}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        expect_keys("measurement", data, {"status", "metrics", "seconds", "error"})
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line of the journal: a trial, what came of it, and how to repeat it.
+
+    Attributes:
+        trial: what was evaluated.
+        measurement: what was found.
+        seed: the seed that the evaluation drew from.
+        worker: who evaluated it.
+        time: end of the evaluation, seconds since 1970 (UTC).
+        reused_from: number of the trial whose result this is, when the same network was already evaluated.
+    """
+
+    trial: Trial
+    measurement: Measurement
+    seed: int = 0
+    worker: str = ""
+    time: float = 0.0
+    reused_from: int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {
+            "trial": self.trial.to_json(),
+            "measurement": self.measurement.to_json(),
+            "seed": self.seed,
+            "worker": self.worker,
+            "time": self.time,
+            "reused_from": self.reused_from,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        expect_keys("record", data, {"trial", "measurement", "seed", "worker", "time", "reused_from"})
+        parsed = {**data, "trial": Trial.from_json(data["trial"])}
+        return cls(**{**parsed, "measurement": Measurement.from_json(data["measurement"])})
+
+
+@dataclass(frozen=True, slots=True)
+class Objective:
+    """What is searched for; the one place that knows which sign is better.
+
+    With a `target`, the metric is weighed against a cost as MnasNet and EfficientNet do
+    (Tan 2019, eq. 2): metric x (cost / target)^weight.
+
+    Attributes:
+        metric: name of a metric of `Measurement`.
+        direction: whether larger or smaller is better.
+        cost: name of the metric weighed against, used with `target`.
+        target: the cost that leaves the metric as it is; None for no weighing.
+        weight: the exponent; -0.07 as published.
+    """
+
+    metric: str = "val_accuracy"
+    direction: Direction = "maximize"
+    cost: str = "macs"
+    target: float | None = None
+    weight: float = -0.07
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown direction and a target that cannot divide."""
+        if self.direction not in get_args(Direction):
+            raise UnknownNameError("direction", str(self.direction), get_args(Direction))
+        if self.target is not None and not self.target > 0:
+            raise InvalidInputError(f"an objective's target must be larger than 0, got {self.target}.")
+
+    def score(self, measurement: Measurement) -> float | None:
+        """Return the number to maximise, or None when there is no result.
+
+        Raises:
+            InvalidInputError: the measurement is ``ok`` but lacks a metric of this objective.
+        """
+        if not measurement.ok:
+            return None
+        value = self._metric(measurement, self.metric)
+        if self.target is not None:
+            value *= (self._metric(measurement, self.cost) / self.target) ** self.weight
+        return value if self.direction == "maximize" else -value
+
+    @staticmethod
+    def _metric(measurement: Measurement, name: str) -> float:
+        if name not in measurement.metrics:
+            raise UnknownNameError("metric", name, measurement.metrics)
+        return float(measurement.metrics[name])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {
+            "metric": self.metric,
+            "direction": self.direction,
+            "cost": self.cost,
+            "target": self.target,
+            "weight": self.weight,
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        expect_keys("objective", data, {"metric", "direction", "cost", "target", "weight"})
+        return cls(**data)

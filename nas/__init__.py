@@ -1,0 +1,1 @@
+"""Neural architecture search for image classifiers: search, scale, compare."""

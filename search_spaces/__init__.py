@@ -1,0 +1,1 @@
+"""What can be built: decisions, architectures, cells as graphs, and the torch modules they become."""
