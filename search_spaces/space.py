@@ -52,7 +52,7 @@ class SearchSpace(ABC):
     def build(self, blueprint: Blueprint) -> nn.Module:
         """Return the network: images (batch, channels, height, width) -> logits (batch, classes).
 
-        Its weights are as torch's layers draw them; `search_spaces.initialize` sets them from a generator.
+        Its weights are drawn from torch's global generator, as torch's own layers do; whoever builds seeds it.
 
         Raises:
             InvalidInputError: the blueprint is for another space or a size that the network cannot take.
