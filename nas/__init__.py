@@ -1,1 +1,61 @@
-"""Neural architecture search for image classifiers: search, scale, compare."""
+"""Neural architecture search for image classifiers: search, scale, compare.
+
+>>> import nas
+>>> run = nas.search(space="nasnet", controller="evolution", data="digits", trials=24, seed=0)
+>>> run.best.metrics["test_accuracy"], run.best.network()
+
+Names are loaded when they are first used, so that importing this costs little.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nas.building import build, complexity, get_blueprint
+    from nas.config import SearchConfig
+    from nas.data import load_data
+    from nas.errors import NASError
+    from nas.run import Run, load
+    from nas.searching import resume, search
+
+_HOMES = {
+    "NASError": "nas.errors",
+    "Run": "nas.run",
+    "SearchConfig": "nas.config",
+    "build": "nas.building",
+    "complexity": "nas.building",
+    "get_blueprint": "nas.building",
+    "load": "nas.run",
+    "load_data": "nas.data",
+    "resume": "nas.searching",
+    "search": "nas.searching",
+}
+
+__all__ = [
+    "NASError",
+    "Run",
+    "SearchConfig",
+    "build",
+    "complexity",
+    "get_blueprint",
+    "load",
+    "load_data",
+    "resume",
+    "search",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a public name from the module that defines it."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'nas' has no attribute {name!r}; it has {', '.join(__all__)}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,111 @@
+"""From a name, an architecture or a blueprint to the network: the one way in for every command."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from nas.errors import InvalidInputError, UnknownNameError
+from search_spaces.architecture import Architecture, Blueprint, Complexity, Stem
+from search_spaces.genotypes import CELLS, NETWORKS, published_architecture, published_blueprint
+from search_spaces.registry import get_space
+from search_spaces.space import SearchSpace
+
+Network = str | Architecture | Blueprint
+# Depth N and width F where nobody says: small enough to train many, after the searches' own proxies.
+DEFAULT_SIZES: dict[Stem, tuple[int, int]] = {"tiny": (1, 8), "cifar": (2, 16), "imagenet": (2, 32)}
+
+
+def stem_for(resolution: int) -> Stem:
+    """Return the stem for images of this size: tiny below 32 pixels, cifar up to 64, imagenet above."""
+    if resolution < 32:
+        return "tiny"
+    return "cifar" if resolution <= 64 else "imagenet"
+
+
+def get_blueprint(
+    network: Network,
+    *,
+    classes: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    depth: float | None = None,
+    width: float | None = None,
+    stem: Stem | None = None,
+) -> Blueprint:
+    """Return the blueprint of a network, with what is given changed.
+
+    Args:
+        network: a published network or cell by name, an architecture, or a blueprint.
+        classes: number of classes; by default the network's own, else 10.
+        input_shape: (channels, height, width) of the images, height equal to width.
+        depth: N, normal cells a stage, of a cell network.
+        width: F, filters of the first stage, of a cell network.
+        stem: how images enter; by default the network's own, else by image size.
+
+    Raises:
+        UnknownNameError: no network of that name.
+        InvalidInputError: images that are not square, or a size that the network cannot take.
+    """
+    if input_shape is not None and (len(input_shape) != 3 or input_shape[1] != input_shape[2]):
+        raise InvalidInputError(f"input_shape is (channels, size, size) with square images, got {input_shape}.")
+    resolution = input_shape[1] if input_shape else None
+    base = _base_blueprint(network, resolution, stem)
+    changes: dict[str, Any] = {
+        "classes": classes,
+        "channels": input_shape[0] if input_shape else None,
+        "resolution": resolution,
+        "depth": depth,
+        "width": width,
+        "stem": stem,
+    }
+    return replace(base, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _base_blueprint(network: Network, resolution: int | None, stem: Stem | None) -> Blueprint:
+    if isinstance(network, Blueprint):
+        return network
+    if isinstance(network, str) and network in NETWORKS:
+        return published_blueprint(network)
+    if isinstance(network, str) and network not in CELLS:
+        raise UnknownNameError("network", network, [*NETWORKS, *CELLS])
+    architecture = published_architecture(network)[1] if isinstance(network, str) else network
+    if resolution is None:
+        raise InvalidInputError("a cell is built for images of a size: give input_shape, like (3, 32, 32).")
+    entry = stem or stem_for(resolution)
+    depth, width = DEFAULT_SIZES[entry]
+    return Blueprint(architecture, resolution, stem=entry, depth=depth, width=width)
+
+
+def space_of(blueprint: Blueprint) -> SearchSpace:
+    """Return the space whose architecture a blueprint builds.
+
+    Raises:
+        InvalidInputError: the blueprint names a baseline.
+    """
+    if not isinstance(blueprint.network, Architecture):
+        raise InvalidInputError(f"{blueprint.network!r} is no architecture of a search space.")
+    return get_space(blueprint.network.space)
+
+
+def build(
+    network: Network,
+    *,
+    classes: int | None = None,
+    input_shape: tuple[int, int, int] | None = None,
+    depth: float | None = None,
+    width: float | None = None,
+    stem: Stem | None = None,
+) -> nn.Module:
+    """Return the network: images (batch, channels, height, width) -> logits (batch, classes).
+
+    Weights are drawn from torch's global generator. Arguments and errors as `get_blueprint`.
+    """
+    blueprint = get_blueprint(network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem)
+    return space_of(blueprint).build(blueprint)
+
+
+def complexity(blueprint: Blueprint) -> Complexity:
+    """Return parameters and MACs of a blueprint from shapes alone."""
+    return space_of(blueprint).complexity(blueprint)

@@ -1,0 +1,8 @@
+"""The commands: each parses its flags, calls the Python function of the same job, and prints the answer.
+
+What needs torch is imported inside the commands, so that `--help` answers at once.
+"""
+
+from nas.commands import look, run_search
+
+__all__ = ["look", "run_search"]

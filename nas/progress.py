@@ -1,0 +1,137 @@
+"""What a search shows while it runs: a bar on a terminal, a few plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from controllers.trial import Objective, Record
+from nas.config import SearchConfig
+from nas.data import ImageData
+from nas.journal import FILE_NAME
+from nas.screening import Preview
+from nas.search_loop import Progress as SearchProgress
+from nas.searching import Watcher
+
+PLAIN_LINES = 12  # at most so many progress lines where there is no terminal
+
+
+class ProgressDisplay:
+    """Shows one search on a console; use as a context, and give `watcher` to the search."""
+
+    def __init__(self, console: Console) -> None:
+        """Show on this console."""
+        self._console = console
+        self._folder: Path | None = None
+        self._trials = 1
+        self._objective = Objective()
+        self._start = time.monotonic()
+        self._before: int | None = None  # evaluated in earlier sessions: they say nothing about this one's speed
+        self._bar: Progress | None = None
+        self._task = TaskID(0)
+        self._lines_shown = 0
+
+    @property
+    def watcher(self) -> Watcher:
+        """What the search is to tell."""
+        return Watcher(self._prepared, self._progressed, self._said)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop_bar()
+
+    def interrupted(self) -> None:
+        """Say what a stopped search keeps and how it goes on."""
+        self._stop_bar()
+        if self._folder is None or not (self._folder / FILE_NAME).exists():
+            self._print("stopped before the search began; nothing was written")
+        else:
+            self._print(f"stopped; every finished network is kept. Go on with: nas resume {self._folder}")
+
+    def _prepared(self, folder: Path, config: SearchConfig, data: ImageData, preview: Preview) -> None:
+        self._folder, self._trials, self._objective = folder, config.trials, config.objective
+        workers = f"{config.workers or 'all'} ray workers" if config.executor == "ray" else "this process"
+        self._print(
+            f"searching {config.space} on {config.data} with {config.controller}: {config.trials} networks, {workers}"
+        )
+        sizes = f"{len(data.train):,} train, {len(data.validation):,} validation, {len(data.test):,} test images"
+        self._print(f"{sizes}; {config.search_recipe.epochs} epochs a network by recipe {config.recipe!r}")
+        if preview.median is not None:
+            share = f"{preview.feasible:.0%} of the space keeps the constraints; " if config.constraints.any else ""
+            params, macs = short_count(preview.median.params), short_count(preview.median.macs)
+            self._print(f"{share}a typical network has {params} parameters and {macs} MACs")
+        self._start = time.monotonic()
+
+    def _progressed(self, progress: SearchProgress, record: Record | None) -> None:
+        if self._before is None:
+            self._before = progress.evaluated - (
+                1 if record and record.measurement.ok and record.reused_from is None else 0
+            )
+            if self._console.is_terminal:
+                self._start_bar()
+        text = self._text(progress)
+        if self._bar is not None:
+            self._bar.update(self._task, completed=progress.evaluated, text=text)
+        elif record is not None and progress.evaluated * PLAIN_LINES // self._trials > self._lines_shown:
+            self._lines_shown = progress.evaluated * PLAIN_LINES // self._trials
+            self._print(f"{progress.evaluated}/{self._trials} networks, {text}")
+
+    def _said(self, text: str) -> None:
+        self._stop_bar()
+        if text:
+            self._print(text)
+
+    def _text(self, progress: SearchProgress) -> str:
+        parts = []
+        if progress.best is not None:
+            value = progress.best.measurement.metrics[self._objective.metric]
+            shown = f"{value:.2%}" if self._objective.metric.endswith("accuracy") else f"{value:.4g}"
+            parts.append(f"best {shown} (trial {progress.best.trial.number})")
+        counts = {"failed": progress.failed, "reused": progress.reused, "infeasible": progress.infeasible}
+        parts += [f"{count} {name}" for name, count in counts.items() if count]
+        left = self._seconds_left(progress)
+        if left is not None and progress.evaluated < self._trials:
+            parts.append(f"{short_time(left)} left")
+        return ", ".join(parts)
+
+    def _seconds_left(self, progress: SearchProgress) -> float | None:
+        done = progress.evaluated - (self._before or 0)
+        return (time.monotonic() - self._start) / done * (self._trials - progress.evaluated) if done > 0 else None
+
+    def _start_bar(self) -> None:
+        columns = (BarColumn(24), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn())
+        self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=self._console)
+        self._task = self._bar.add_task("search", total=self._trials, text="")
+        self._bar.start()
+
+    def _stop_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def _print(self, text: str) -> None:
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def short_count(value: float) -> str:
+    """Return a count in three digits and K, M or G: 563638816 -> ``564M``."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("K", 1e3)):
+        if value >= size * 0.9995:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.0f}"
+
+
+def short_time(seconds: float) -> str:
+    """Return a duration as a person would say it: ``45 s``, ``12 min``, ``3.5 h``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

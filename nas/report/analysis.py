@@ -1,0 +1,205 @@
+"""What the records of a run say: the best networks, where the winner came from, what was spent, what failed."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controllers.trial import Objective, Record
+from nas.errors import InvalidInputError
+from nas.report.pareto import pareto_front
+from nas.report.summary import RunSummary
+from search_spaces.architecture import Architecture, Decision
+
+_NUMBER = re.compile(r"\d[\d.,]*")
+
+
+def score_of(record: Record, objective: Objective) -> float | None:
+    """Return the number to maximise; None without a result, or without the metrics that the objective needs."""
+    try:
+        return objective.score(record.measurement)
+    except InvalidInputError:
+        return None
+
+
+def objective_value(record: Record, objective: Objective) -> float | None:
+    """Return the score with its own sign again: what people expect to read."""
+    score = score_of(record, objective)
+    return score if score is None or objective.direction == "maximize" else -score
+
+
+def metric_of(record: Record, name: str) -> float | None:
+    """Return a metric of a record with a result."""
+    return record.measurement.metrics.get(name) if record.measurement.ok else None
+
+
+def top_records(records: Sequence[Record], *, objective: Objective, count: int) -> list[Record]:
+    """Return the best records of different networks, best first; of equals the earlier first."""
+    scored = [(score, record) for record in records if (score := score_of(record, objective)) is not None]
+    best: dict[Architecture, Record] = {}
+    shown: set[int] = set()
+    for _, record in sorted(scored, key=lambda pair: -pair[0]):
+        architecture, original = record.trial.architecture, record.reused_from
+        if architecture not in best and original not in shown:
+            best[architecture] = record
+            shown |= {record.trial.number} | ({original} if original is not None else set())
+        if len(best) == count:
+            break
+    return list(best.values())
+
+
+def best_record(summary: RunSummary) -> Record | None:
+    """Return the record of the best network, or None when nothing has a result."""
+    return next(iter(top_records(summary.records, objective=summary.objective, count=1)), None)
+
+
+def front_numbers(summary: RunSummary, *, cost: str) -> set[int]:
+    """Return the numbers of the trials on the Pareto front of the objective's metric against a cost."""
+    sign = 1 if summary.objective.direction == "maximize" else -1
+    points = []
+    for record in summary.records:
+        value, price = metric_of(record, summary.objective.metric), metric_of(record, cost)
+        if value is not None and price is not None and record.reused_from is None:
+            points.append((record.trial.number, price, sign * value))
+    front = pareto_front([price for _, price, _ in points], [value for _, _, value in points])
+    return {points[i][0] for i in front}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A decision in which a child differs from its parent; the options in words, the decision by name or place."""
+
+    decision: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ancestor:
+    """One step of a lineage.
+
+    Attributes:
+        number: of the trial.
+        record: what is known of it; None if nothing is.
+        changes: against the step before; empty for the first.
+        others: numbers of further parents.
+    """
+
+    number: int
+    record: Record | None
+    changes: tuple[Change, ...] = ()
+    others: tuple[int, ...] = ()
+
+
+def lineage(summary: RunSummary, winner: Record) -> list[Ancestor]:
+    """Return the chain of first parents that ends in the winner, oldest first."""
+    known = {record.trial.number: record for record in summary.records}
+    steps: list[Ancestor] = []
+    number: int | None = winner.trial.number
+    while number is not None:
+        record = known.get(number)
+        parents = record.trial.parents if record else ()
+        # parents are older than their children: anything else would be a loop
+        parent = parents[0] if parents and parents[0] < number else None
+        before = known.get(parent) if parent is not None else None
+        changed = changes(before, record, decisions=summary.decisions) if before and record else ()
+        steps.append(Ancestor(number, record, changed, tuple(parents[1:])))
+        number = parent
+    return steps[::-1]
+
+
+def changes(before: Record, after: Record, *, decisions: Sequence[Decision]) -> tuple[Change, ...]:
+    """Return what differs between the architectures of two records of the same space."""
+    old, new = before.trial.architecture, after.trial.architecture
+    if old.space != new.space or len(old.choices) != len(new.choices):
+        return ()
+    return tuple(
+        Change(*_words(decisions, i, a, b))
+        for i, (a, b) in enumerate(zip(old.choices, new.choices, strict=True))
+        if a != b
+    )
+
+
+def _words(decisions: Sequence[Decision], i: int, a: int, b: int) -> tuple[str, str, str]:
+    if i >= len(decisions) or max(a, b) >= len(decisions[i]):
+        return f"decision {i}", f"option {a}", f"option {b}"
+    return decisions[i].name.replace("_", " "), str(decisions[i].options[a]), str(decisions[i].options[b])
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What a run cost.
+
+    Attributes:
+        trained: networks evaluated with a result.
+        network_epochs: epochs of these together; None if the length of some is unknown.
+        worker_s: seconds of all evaluations together, failed ones included.
+        reused: trials that were answered with a stored result.
+        infeasible: trials refused before training.
+        failed: trials that ended without a result.
+    """
+
+    trained: int
+    network_epochs: float | None
+    worker_s: float
+    reused: int
+    infeasible: int
+    failed: int
+
+
+def spent(summary: RunSummary) -> Spent:
+    """Add up what a run cost."""
+    own = [record for record in summary.records if record.reused_from is None]
+    statuses = Counter(record.measurement.status for record in own)
+    epochs = [epochs_of(record, default=summary.epochs) for record in own if record.measurement.ok]
+    known = [value for value in epochs if value is not None]
+    return Spent(
+        trained=statuses["ok"],
+        network_epochs=sum(known) if len(known) == len(epochs) else None,
+        worker_s=sum(record.measurement.seconds for record in own),
+        reused=len(summary.records) - len(own),
+        infeasible=statuses["infeasible"],
+        failed=len(own) - statuses["ok"] - statuses["infeasible"],
+    )
+
+
+def epochs_of(record: Record, *, default: int | None) -> float | None:
+    """Return the epochs that a trial was trained for: as measured, else its budget, else the recipe's."""
+    measured = record.measurement.metrics.get("epochs")
+    return measured if measured is not None else record.trial.budget or default
+
+
+@dataclass(frozen=True, slots=True)
+class FailureGroup:
+    """Failures for the same reason: their status, their trials, and the error text of the first."""
+
+    status: str
+    reason: str
+    numbers: tuple[int, ...]
+    text: str
+
+
+def failure_groups(records: Sequence[Record]) -> list[FailureGroup]:
+    """Group what has no result by status and reason, the commonest first; numbers in reasons may differ."""
+    groups: dict[tuple[str, str], list[Record]] = {}
+    for record in records:
+        if not record.measurement.ok:
+            key = (record.measurement.status, _NUMBER.sub("#", reason_of(record)))
+            groups.setdefault(key, []).append(record)
+    return [
+        FailureGroup(
+            members[0].measurement.status,
+            reason_of(members[0]),
+            tuple(member.trial.number for member in members),
+            members[0].measurement.error,
+        )
+        for members in sorted(groups.values(), key=len, reverse=True)
+    ]
+
+
+def reason_of(record: Record) -> str:
+    """Return the last line of a failure's text: where a traceback says what went wrong."""
+    lines = record.measurement.error.strip().splitlines()
+    return lines[-1].strip() if lines else ""

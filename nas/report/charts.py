@@ -1,0 +1,283 @@
+"""Charts of a run: the best result so far over trials, and what networks achieve against what they cost."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Curve
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from controllers.trial import Objective, Record
+from nas.report.analysis import metric_of, objective_value
+from nas.report.figures import colour, new_figure, printable
+from nas.report.formatting import format_count, format_metric, metric_style
+from nas.report.pareto import pareto_front
+
+WIDE = (1040.0, 300.0)
+NARROW = (380.0, 270.0)
+FONT_SIZE = 10.5
+MARGINS = {"left": 46.0, "right": 16.0, "top": 30.0, "bottom": 44.0}
+FAR_FENCE = 3.0  # quartile distances below the lower quartile, beyond which a result is far out (Tukey 1977)
+FAILURE_HEIGHT = 0.035  # of the marks of failed trials, as a share of the chart's height
+ROOM_FOR_LABEL = 0.16  # beyond the best result, as a share of the range of results
+ROOM_FOR_FAILURES = 0.12
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A network in a chart: its trial, where it stands, and how good it is (larger is better)."""
+
+    number: int
+    x: float
+    y: float
+    score: float
+
+
+def draw_progress(
+    records: Sequence[Record], *, objective: Objective, size: tuple[float, float] = WIDE
+) -> Figure | None:
+    """Draw every result over trial numbers, the best so far as a line, and failures at the bottom.
+
+    Args:
+        records: in any order, failures included.
+        objective: what "best" means; with a target, its weighed metric is drawn.
+        size: width and height in pixels: `WIDE` or `NARROW`.
+
+    Returns:
+        The chart, or None when no trial has a result.
+    """
+    ordered = sorted(records, key=lambda record: record.trial.number)
+    points = _points(ordered, objective=objective, xs=[float(record.trial.number) for record in ordered])
+    if not points:
+        return None
+    best = max(points, key=lambda point: point.score)
+    label = f"{_metric_label(objective)} over {len(ordered)} trials; the best, {_value(best, objective)}, is trial "
+    figure, axes = _axes(size, label=f"{label}{best.number}.", x_label="Trial", y_label=_y_label(objective))
+    _scale_y(axes, points, objective=objective)
+    last = ordered[-1].trial.number
+    axes.set_xlim(-0.5 - 0.01 * last, last + 0.5 + 0.01 * last)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if size[0] < WIDE[0] else 12, integer=True))
+    _draw_dots(axes, points, size=3.6 if len(points) <= 400 else 2.4, role="dot")
+    _draw_best_so_far(axes, points, last=last)
+    _draw_failures(axes, ordered)
+    _ring(axes, best, objective=objective)
+    return figure
+
+
+def draw_tradeoff(
+    records: Sequence[Record], *, objective: Objective, cost: str, size: tuple[float, float] = (420.0, 300.0)
+) -> Figure | None:
+    """Draw the objective's metric against a cost on a logarithmic axis, with the Pareto front.
+
+    Args:
+        records: in any order; those without both metrics are left out.
+        objective: its metric is drawn, and the best network under it is ringed.
+        cost: name of the metric on the horizontal axis: ``params`` or ``macs``.
+        size: width and height in pixels.
+
+    Returns:
+        The chart, or None when no trial has both metrics and a cost above 0.
+    """
+    plain = Objective(metric=objective.metric, direction=objective.direction)
+    priced = [record for record in records if (metric_of(record, cost) or 0) > 0]
+    points = _points(priced, objective=plain, xs=[record.measurement.metrics[cost] for record in priced])
+    if not points:
+        return None
+    best = _best_under(objective, priced, points)
+    front = [points[i] for i in pareto_front([p.x for p in points], [p.score for p in points])]
+    name = metric_style(cost).label
+    label = (
+        f"{_metric_label(plain)} against {name} of {len(points)} networks, {len(front)} of them on the Pareto front."
+    )
+    figure, axes = _axes(size, label=label, x_label=f"{name} (log scale)", y_label=_y_label(plain))
+    _scale_y(axes, points, objective=plain)
+    _scale_cost(axes, [point.x for point in points], cost=cost)
+    _draw_dots(axes, points, size=3.6 if len(points) <= 400 else 2.4, role="dot")
+    _draw_front(axes, front)
+    _ring(axes, best, objective=plain)
+    return figure
+
+
+def _points(records: Sequence[Record], *, objective: Objective, xs: Sequence[float]) -> list[Point]:
+    """Return the points of the records that have a result; shares become percent."""
+    points = []
+    for record, x in zip(records, xs, strict=True):
+        value = objective_value(record, objective)
+        if value is not None:
+            sign = 1 if objective.direction == "maximize" else -1
+            points.append(Point(record.trial.number, x, value * _factor(objective), sign * value))
+    return points
+
+
+def _best_under(objective: Objective, records: Sequence[Record], points: Sequence[Point]) -> Point:
+    scored = {p.number: p.score for p in _points(records, objective=objective, xs=[0.0] * len(records))}
+    return max(points, key=lambda point: scored.get(point.number, -math.inf))
+
+
+def _factor(objective: Objective) -> float:
+    return 100.0 if metric_style(objective.metric).kind == "share" and objective.target is None else 1.0
+
+
+def _metric_label(objective: Objective) -> str:
+    label = printable(metric_style(objective.metric).label)
+    return label if objective.target is None else f"{label}, weighed by {metric_style(objective.cost).label}"
+
+
+def _y_label(objective: Objective) -> str:
+    return f"{_metric_label(objective)} (%)" if _factor(objective) == 100 else _metric_label(objective)
+
+
+def _value(point: Point, objective: Objective) -> str:
+    if objective.target is not None:
+        return f"{point.y:.4g}"
+    return format_metric(objective.metric, point.y / _factor(objective))
+
+
+def _axes(size: tuple[float, float], *, label: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
+    """Return a figure with empty axes: a few level lines, no frame, the y label above instead of turned."""
+    width, height = size
+    figure = new_figure(width, height, label=label)
+    left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
+    right, top = 1 - MARGINS["right"] / width, 1 - MARGINS["top"] / height
+    axes = figure.add_axes((left, bottom, right - left, top - bottom), facecolor="none")
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines["bottom"].set_color(colour("dot"))
+    axes.grid(axis="y", color=colour("line"), linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=colour("muted"), labelsize=FONT_SIZE, length=0, pad=6)
+    axes.tick_params(axis="x", length=4, color=colour("dot"))
+    axes.set_xlabel(x_label, color=colour("muted"), size=FONT_SIZE, parse_math=False)
+    y = 1 - 11 / height
+    figure.text(4 / width, y, y_label, color=colour("muted"), size=FONT_SIZE, va="center", parse_math=False)
+    return figure, axes
+
+
+def _scale_y(axes: Axes, points: Sequence[Point], *, objective: Objective) -> None:
+    """Show the good results at a readable scale: those far worse than the rest are drawn at the edge."""
+    fence = _far_fence([point.score for point in points])
+    ys = [point.y for point in points if point.score >= fence]
+    low, high = min(ys), max(ys)
+    span = (high - low) or abs(high) * 0.05 or 1.0
+    room_below = ROOM_FOR_FAILURES if objective.direction == "maximize" else ROOM_FOR_LABEL
+    axes.set_ylim(low - room_below * span, high + ROOM_FOR_LABEL * span)
+    ceiling = 100.0 if _factor(objective) == 100 else math.inf  # room above 100 % is for the label, not for results
+    ticks = MaxNLocator(nbins=5).tick_values(*axes.get_ylim())
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low - span <= tick <= ceiling]))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
+
+
+def _far_fence(scores: Sequence[float]) -> float:
+    """Return the score below which results are far out; minus infinity where quartiles say nothing."""
+    ordered = sorted(scores)
+    lower, upper = ordered[len(ordered) // 4], ordered[3 * len(ordered) // 4]
+    if len(ordered) < 8 or lower == upper:
+        return -math.inf
+    return lower - FAR_FENCE * (upper - lower)
+
+
+def _scale_cost(axes: Axes, costs: Sequence[float], *, cost: str) -> None:
+    low, high = min(costs), max(costs)
+    pad = max((high / low) ** 0.06, 1.08)
+    axes.set_xscale("log")
+    axes.set_xlim(low / pad, high * pad)
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low / pad, high * pad)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    counted = metric_style(cost).kind in ("params", "macs")
+    write = (lambda value: _short_count(value, kind=metric_style(cost).kind)) if counted else "{:.4g}".format
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+
+
+def _short_count(value: float, *, kind: str) -> str:
+    """Return a count without trailing zeros: ``2M``, ``1.5M``."""
+    text = format_count(value, kind=kind)
+    return f"{text[:-1].rstrip('0').rstrip('.')}{text[-1]}" if "." in text else text
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Return three to seven round numbers between two positive ones, for a logarithmic axis."""
+    exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
+    steps: Iterable[Sequence[float]] = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
+    ticks: list[float] = []
+    for digits in steps:
+        ticks = [digit * 10.0**e for e in exponents for digit in digits if low <= digit * 10.0**e <= high]
+        if len(ticks) >= 3:
+            return ticks[:: math.ceil(len(ticks) / 7)]
+    return [float(tick) for tick in MaxNLocator(nbins=4).tick_values(low, high) if low <= tick <= high]
+
+
+def _draw_dots(axes: Axes, points: Sequence[Point], *, size: float, role: str) -> None:
+    """Draw dots as one path of lines without length and with round ends: a quarter of the text that markers take.
+
+    What lies beyond the edge of the chart is drawn on it.
+    """
+    low, high = sorted(axes.get_ylim())
+    hair = 1e-6 * (high - low)  # some renderers drop lines of no length at all
+    vertices = []
+    for point in points:
+        y = min(max(point.y, low), high)
+        vertices += [(point.x, y), (point.x, y + hair)]
+    path = Curve(vertices, [Curve.MOVETO, Curve.LINETO] * len(points))
+    path.should_simplify = False  # simplification and snapping to pixels drop lines this short
+    patch = PathPatch(path, facecolor="none", edgecolor=colour(role), linewidth=size, capstyle="round", clip_on=False)
+    patch.set(snap=False, zorder=2)
+    axes.add_artist(patch)
+
+
+def _draw_best_so_far(axes: Axes, points: Sequence[Point], *, last: int) -> None:
+    """Draw a step for every trial that was better than all before it."""
+    steps: list[Point] = []
+    for point in points:
+        if not steps or point.score > steps[-1].score:
+            steps.append(point)
+    xs, ys = [point.x for point in steps], [point.y for point in steps]
+    ink = colour("accent")
+    axes.plot([*xs, last], [*ys, ys[-1]], drawstyle="steps-post", color=ink, linewidth=1.8, zorder=3)
+
+
+def _draw_failures(axes: Axes, records: Sequence[Record]) -> None:
+    """Mark trials without a result at the bottom: crosses for failures, ticks for what was refused untrained."""
+    for refused, marker, role in ((True, "|", "dot"), (False, "x", "bad")):
+        numbers = [
+            record.trial.number
+            for record in records
+            if not record.measurement.ok and (record.measurement.status == "infeasible") == refused
+        ]
+        heights = [FAILURE_HEIGHT] * len(numbers)
+        marks = axes.plot(numbers, heights, marker, color=colour(role), markersize=5, clip_on=False, zorder=3)
+        marks[0].set_transform(axes.get_xaxis_transform())
+
+
+def _draw_front(axes: Axes, front: Sequence[Point]) -> None:
+    """Draw the front as steps: a network is as good as the cheaper one until the next is affordable."""
+    xs, ys = [point.x for point in front], [point.y for point in front]
+    right = axes.get_xlim()[1]
+    ink = colour("accent")
+    axes.plot([*xs, right], [*ys, ys[-1]], drawstyle="steps-post", color=ink, linewidth=1.4, zorder=3)
+    axes.plot(xs, ys, "o", color=ink, markersize=4.5, markeredgewidth=0, zorder=4)
+
+
+def _ring(axes: Axes, best: Point, *, objective: Objective) -> None:
+    """Ring the best network and write its trial and value beside the ring, away from the edges."""
+    ring = axes.plot([best.x], [best.y], "o", color=colour("best"), markersize=11, markeredgewidth=2, zorder=5)
+    ring[0].set(markerfacecolor="none", clip_on=False)
+    across = axes.transAxes.inverted().transform(axes.transData.transform((best.x, best.y)))[0]
+    side, shift = ("left", -6) if across < 0.25 else ("right", 6) if across > 0.75 else ("center", 0)
+    up = objective.direction == "maximize"
+    axes.annotate(
+        f"trial {best.number}: {_value(best, objective)}",
+        (best.x, best.y),
+        xytext=(shift, 11 if up else -11),
+        textcoords="offset points",
+        ha=side,
+        va="bottom" if up else "top",
+        color=colour("best"),
+        size=FONT_SIZE,
+        weight="bold",
+        parse_math=False,
+        annotation_clip=False,
+    )

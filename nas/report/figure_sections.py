@@ -1,0 +1,128 @@
+"""The page's figures: progress, what networks achieve against what they cost, and the best networks drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from matplotlib.figure import Figure
+
+from controllers.trial import Record
+from nas.report.analysis import front_numbers, metric_of, top_records
+from nas.report.cell_drawing import draw_cell
+from nas.report.charts import NARROW, WIDE, draw_progress, draw_tradeoff
+from nas.report.figures import PIXELS_PER_INCH, figure_svg
+from nas.report.formatting import format_metric, metric_style
+from nas.report.markup import definitions, figure, section, text, trial_link, trial_links
+from nas.report.summary import RunSummary
+from search_spaces.graph import Cell
+
+COSTS = ("params", "macs")
+NUM_OPEN = 3  # best networks that are shown at once; the others unfold
+NUM_SHOWN = 8
+CELL_SCALE = 1.2
+CELL_SHRINK = 0.75  # of that size: a narrower page scrolls the drawing instead of shrinking it further
+LONGEST_FRONT = 30  # trials named below the charts
+
+
+def progress_section(summary: RunSummary) -> str:
+    """Return the best result so far over trials, in a wide and a narrow drawing of which a page shows one."""
+    drawings = []
+    for style, size in (("wide", WIDE), ("narrow", NARROW)):
+        chart = draw_progress(summary.records, objective=summary.objective, size=size)
+        if chart is not None:
+            drawings.append(figure(figure_svg(chart, name=f"progress-{style}"), style=style))
+    if not drawings:
+        return ""
+    statuses = {record.measurement.status for record in summary.records}
+    keys = ['<span class="key">best so far</span>', '<span class="key dot">a trial</span>']
+    if statuses - {"ok", "infeasible"}:
+        keys.append('<span class="key cross">failed</span>')
+    note = " Results far below the others stand on the lower edge." if len(summary.records) >= 8 else ""
+    caption = f'<p class="note">{" ".join(keys)}.{note}</p>'
+    return section("Progress", "\n".join([*drawings, caption]), anchor="progress")
+
+
+def tradeoff_section(summary: RunSummary) -> str:
+    """Return the objective's metric against params and MACs, with the Pareto fronts."""
+    figures = []
+    for cost in COSTS:
+        chart = draw_tradeoff(summary.records, objective=summary.objective, cost=cost)
+        if chart is not None:
+            front = trial_links(_by_cost(summary, cost)[:LONGEST_FRONT])
+            caption = f"Pareto front by {metric_style(cost).label}: trials {front}."
+            figures.append(figure(figure_svg(chart, name=f"tradeoff-{cost}"), caption=caption))
+    if not figures:
+        return ""
+    keys = '<span class="key">Pareto front</span> <span class="key dot">a network</span> '
+    note = f'<p class="note">{keys}<span class="key ring">best network</span></p>'
+    title = f"{metric_style(summary.objective.metric).label} against size"
+    return section(title, f'{note}<div class="pair">{"".join(figures)}</div>', anchor="size")
+
+
+def _by_cost(summary: RunSummary, cost: str) -> list[int]:
+    numbers = front_numbers(summary, cost=cost)
+    on_front = [record for record in summary.records if record.trial.number in numbers]
+    return [r.trial.number for r in sorted(on_front, key=lambda record: metric_of(record, cost) or 0.0)]
+
+
+def networks_section(summary: RunSummary) -> str:
+    """Return the best networks, drawn where there are cells and in words where there are not."""
+    best = top_records(summary.records, objective=summary.objective, count=NUM_SHOWN)
+    networks = [
+        _network(summary, record, rank=rank)
+        for rank, record in enumerate(best, start=1)
+        if record.trial.number in summary.cells or summary.decisions
+    ]
+    body = "\n".join(networks[:NUM_OPEN])
+    if len(networks) > NUM_OPEN:
+        more = len(networks) - NUM_OPEN
+        body += f"<details><summary>{more} more</summary>\n{''.join(networks[NUM_OPEN:])}</details>"
+    return section("Best networks", body, anchor="networks")
+
+
+def _network(summary: RunSummary, record: Record, *, rank: int) -> str:
+    names = dict.fromkeys((summary.objective.metric, *COSTS))
+    facts = [
+        f"{text(format_metric(name, value))} {text(metric_style(name).label if name in COSTS else '')}".strip()
+        for name in names
+        if (value := metric_of(record, name)) is not None
+    ]
+    number = record.trial.number
+    cells = summary.cells.get(number)
+    drawn = _cells(cells, number=number) if cells else _choices(summary, record)
+    title = f"<h3>{rank}. Trial {trial_link(number)}</h3>"
+    return f'<article class="network"><header>{title}<p>{" &middot; ".join(facts)}</p></header>\n{drawn}</article>'
+
+
+def _cells(cells: Mapping[str, Cell], *, number: int) -> str:
+    """Return the drawings of a network's cells; cells that are one and the same are drawn once."""
+    roles: dict[Cell, list[str]] = {}
+    for role, cell in cells.items():
+        roles.setdefault(cell, []).append(role)
+    figures = []
+    for i, (cell, names) in enumerate(roles.items()):
+        title = f"{' and '.join(names)} cell".capitalize()
+        svg = _sized(draw_cell(cell), title=title, name=f"cell-{number}-{i}")
+        figures.append(f"<div><h4>{text(title)}</h4>{figure(svg)}</div>")
+    return f'<div class="cells">{"".join(figures)}</div>'
+
+
+def _sized(drawing: Figure, *, title: str, name: str) -> str:
+    """Return a cell's drawing that shrinks a little with the page, and no further."""
+    drawing.set_label(f"{title}. {drawing.get_label()}")
+    smallest = CELL_SCALE * CELL_SHRINK * PIXELS_PER_INCH * drawing.get_size_inches()[0]
+    svg = figure_svg(drawing, name=name, scale=CELL_SCALE)
+    return svg.replace("<svg ", f'<svg style="min-width:{smallest:.0f}px" ', 1)
+
+
+def _choices(summary: RunSummary, record: Record) -> str:
+    """Return an architecture in words: every decision and the option taken."""
+    choices = record.trial.architecture.choices
+    if len(choices) != len(summary.decisions):
+        return ""
+    pairs = {
+        decision.name.replace("_", " "): text(decision.options[choice])
+        for decision, choice in zip(summary.decisions, choices, strict=True)
+        if choice < len(decision)
+    }
+    return definitions(pairs, style="facts")

@@ -1,0 +1,146 @@
+"""From a matplotlib figure to a file, or to SVG text that can stand inside a page and follows its theme.
+
+Figures are made from `matplotlib.figure.Figure` alone: no pyplot, no global state. Their sizes are in pixels
+(72 to the inch, so that one unit of SVG is one pixel). A figure's label is the text that stands for it where it
+cannot be seen.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import unicodedata
+import warnings
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.figure import Figure
+
+from nas.errors import InvalidInputError
+from nas.report.theme import COLOURS, colour, css_value
+
+SUFFIXES = (".svg", ".png", ".pdf")
+PIXELS_PER_INCH = 72
+PNG_DPI = 200
+_SVG = "{http://www.w3.org/2000/svg}"
+_HREF = "{http://www.w3.org/1999/xlink}href"
+_NUMBER = re.compile(r"-?\d+\.\d{3,}")
+_VARIABLES = {pair.light: css_value(role) for role, pair in COLOURS.items()}
+_DOT = re.compile(r"M (\S+ \S+)\s+L \1\s+")  # a line that has no length once its ends are rounded
+_COLOUR = re.compile("|".join(_VARIABLES))
+# Decided by the page that the figure stands in; matplotlib names its own font first.
+_FONT_FAMILY = re.compile(r"font-family:[^;]*;?|(?<=px )'[^;]*(?=;|$)")
+
+
+def new_figure(width: float, height: float, *, label: str) -> Figure:
+    """Return an empty, transparent figure of this size in pixels."""
+    figure = Figure(figsize=(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH), dpi=PIXELS_PER_INCH, facecolor="none")
+    figure.set_label(label)
+    return figure
+
+
+def printable(text: str) -> str:
+    """Return text without the control characters that XML forbids and fonts lack."""
+    return "".join(c if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn") or c in "\n\t" else "�" for c in text)
+
+
+def save_figure(figure: Figure, path: Path | str) -> None:
+    """Write a figure to a file, on white, in the format that the file's suffix names.
+
+    The same figure gives the same bytes: no dates are stored.
+
+    Raises:
+        InvalidInputError: the suffix is none of ``.svg``, ``.png``, ``.pdf``.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidInputError(
+            f"a figure is saved as one of {', '.join(SUFFIXES)}, got {path.name!r}: give it such a suffix."
+        )
+    dates: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
+    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "path"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        metadata = dates[path.suffix.lower()]
+        figure.savefig(path, format=path.suffix[1:].lower(), dpi=PNG_DPI, facecolor="white", metadata=metadata)
+
+
+def figure_svg(figure: Figure, *, name: str = "", scale: float = 1.0) -> str:
+    """Return a figure as an SVG element to be put inside a page.
+
+    Colours are CSS variables with the light colours to fall back on, text is text in the page's own font, and
+    the figure's label describes it to those who cannot see it.
+
+    Args:
+        figure: made with the colours of `nas.report.theme`.
+        name: what the ids inside start with, different for every figure of a page; by default derived from the
+            drawing, so that only equal figures share ids.
+        scale: how much larger than drawn it is shown where there is room.
+    """
+    root = ET.fromstring(_plain_svg(figure))
+    _tidy(root)
+    _rename_ids(root, prefix=name or hashlib.sha256(ET.tostring(root)).hexdigest()[:10])
+    width, height = (PIXELS_PER_INCH * inches for inches in figure.get_size_inches())
+    root.attrib.clear()
+    root.attrib |= {
+        "xmlns": "http://www.w3.org/2000/svg",
+        "viewBox": f"0 0 {width:g} {height:g}",
+        "width": f"{scale * width:.0f}",
+        "height": f"{scale * height:.0f}",
+        "stroke-linejoin": "round",
+        "role": "img",
+        "aria-label": printable(str(figure.get_label())),
+    }
+    return ET.tostring(root, encoding="unicode")
+
+
+def _plain_svg(figure: Figure) -> str:
+    buffer = io.StringIO()
+    metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "none"}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        figure.savefig(buffer, format="svg", metadata=metadata)
+    return buffer.getvalue()
+
+
+def _tidy(root: ET.Element) -> None:
+    """Drop what a page does not need, name colours by their role, and shorten numbers."""
+    for parent in root.iter():
+        for child in list(parent):
+            if child.tag == f"{_SVG}metadata" or (
+                child.tag == f"{_SVG}defs" and child.find(f"{_SVG}style") is not None
+            ):
+                parent.remove(child)
+    for element in root.iter():
+        element.tag = element.tag.removeprefix(_SVG)
+        if element.tag != "text" and element.tag != "tspan":
+            element.text = element.text.strip() if element.text else None
+        element.tail = None
+        if _HREF in element.attrib:
+            element.set("href", element.attrib.pop(_HREF))
+        for key in ("d", "x", "y", "transform", "style"):
+            if key in element.attrib:
+                short = _NUMBER.sub(lambda m: f"{float(m[0]):.2f}", element.attrib[key])
+                element.set(key, _DOT.sub(r"M\1h0", short).replace("\n", ""))
+        if "style" in element.attrib:
+            style = _FONT_FAMILY.sub("inherit" if "font:" in element.attrib["style"] else "", element.attrib["style"])
+            element.set("style", _COLOUR.sub(lambda m: _VARIABLES[m[0]], style))
+
+
+def _rename_ids(root: ET.Element, *, prefix: str) -> None:
+    """Keep only the ids that something refers to, and make them the figure's own."""
+    used = set(re.findall(r"(?:href=\"|url\()#([^\")]+)", ET.tostring(root, encoding="unicode")))
+    for element in root.iter():
+        if element.attrib.get("id") in used:
+            element.set("id", f"{prefix}-{element.attrib['id']}")
+        else:
+            element.attrib.pop("id", None)
+        for key, value in element.attrib.items():
+            if key == "href":
+                element.set(key, value.replace("#", f"#{prefix}-", 1))
+            elif "url(#" in value:
+                element.set(key, value.replace("url(#", f"url(#{prefix}-"))
+
+
+__all__ = ["SUFFIXES", "colour", "figure_svg", "new_figure", "printable", "save_figure"]

@@ -1,0 +1,135 @@
+"""The page's first and last sections: the answer and what was asked; what was spent and how to repeat it."""
+
+from __future__ import annotations
+
+from controllers.trial import Objective, Record
+from nas.report.analysis import Spent, best_record, metric_of, objective_value, spent
+from nas.report.formatting import METRICS, format_duration, format_metric, format_number, metric_style
+from nas.report.markup import code, definitions, section, text, trial_link
+from nas.report.summary import RunSettings, RunSummary
+
+STATUS_TEXTS = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}
+
+
+def headline(summary: RunSummary) -> str:
+    """Return the top of the page: the best network in numbers, where it lies, and what had been asked."""
+    best, cost = best_record(summary), spent(summary)
+    status = f'<span class="status {summary.status}">{STATUS_TEXTS[summary.status]}</span>'
+    return (
+        f'<header>\n<p class="overline">Architecture search <b>{text(summary.name)}</b>{status}</p>\n'
+        f"<h1>{_title(summary, best)}</h1>\n{_lead(summary, best, cost)}\n"
+        f"{_answer(summary, best) if best else ''}\n"
+        f"{definitions({path: text(what) for path, what in summary.files.items()}, style='files')}\n"
+        f"{_asked(summary.settings, summary.objective)}</header>\n"
+    )
+
+
+def _title(summary: RunSummary, best: Record | None) -> str:
+    if best is None:
+        return "No network has a result" + (" yet" if summary.status == "running" else "")
+    name = summary.objective.metric
+    value = format_metric(name, metric_of(best, name))
+    return f"The best network reaches {value} {_lower(metric_style(name).label)}"
+
+
+def _lower(label: str) -> str:
+    """Return a label as it stands inside a sentence; names in capitals stay."""
+    return text(label[0].lower() + label[1:] if label[1:2].islower() else label)
+
+
+def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
+    """Return the sentence below the title: where the best comes from, among how many."""
+    tried = f"{format_number(len(summary.records))} trial{'' if len(summary.records) == 1 else 's'}"
+    asked = summary.settings.trials
+    goal = f" of {format_number(asked)} networks asked for" if asked and cost.trained < asked else ""
+    state = f"{tried} so far" if summary.status == "running" else tried
+    counted = f"{state}; {format_number(cost.trained)}{goal} evaluated with a result"
+    found = f"Trial {trial_link(best.trial.number)} is the best of " if best else ""
+    reason = f" {text(summary.reason[0].upper() + summary.reason[1:].rstrip('.'))}." if summary.reason else ""
+    return f'<p class="lead">{found}{counted}.{reason}</p>'
+
+
+def _answer(summary: RunSummary, best: Record) -> str:
+    """Return the figures of the best network, those of the retrained one named as such."""
+    searched = {name: value for name, value in best.measurement.metrics.items() if name in _shown(summary.objective)}
+    final = {name: value for name, value in summary.final.items() if name in METRICS or name not in searched}
+    entries = {}
+    for name in sorted({*searched, *final}, key=_order):
+        label = metric_style(name).label
+        if name in final and final[name] != searched.get(name):
+            entries[label if name not in searched else f"{label}, retrained"] = _figure(
+                name, final[name], "after the final training"
+            )
+        if name in searched:
+            note = "in the search" if metric_style(name).kind == "share" else ""
+            entries[label] = _figure(name, searched[name], note)
+    if summary.objective.target is not None:
+        value = objective_value(best, summary.objective)
+        entries["Objective"] = _figure("", value, f"weighed by {metric_style(summary.objective.cost).label}")
+    return definitions(entries, style="answer")
+
+
+def _shown(objective: Objective) -> set[str]:
+    return (
+        {objective.metric, objective.cost, *METRICS} if objective.target is not None else {objective.metric, *METRICS}
+    )
+
+
+def _order(name: str) -> tuple[int, str]:
+    known = list(METRICS)
+    return (known.index(name), "") if name in known else (-1, name)
+
+
+def _figure(name: str, value: float | None, note: str) -> str:
+    return f"{text(format_metric(name, value))}{f'<small>{text(note)}</small>' if note else ''}"
+
+
+def _asked(settings: RunSettings, objective: Objective) -> str:
+    """Return what was asked, as terms and values."""
+    numbers = {"Trials": settings.trials, "Workers": settings.workers, "Seed": settings.seed}
+    pairs: dict[str, object] = {
+        "Space": settings.space,
+        "Controller": settings.controller,
+        "Data set": settings.data,
+        "Recipe": settings.recipe,
+        "Objective": _objective_words(objective),
+        "Executor": settings.executor,
+        **{name: "" if number is None else number for name, number in numbers.items()},
+        **settings.others,
+    }
+    shown = definitions({term: text(value) for term, value in pairs.items()}, style="facts")
+    return f'<div class="asked">{shown}</div>'
+
+
+def _objective_words(objective: Objective) -> str:
+    words = f"{objective.direction} {objective.metric}"
+    if objective.target is None:
+        return words
+    target = format_metric(objective.cost, objective.target)
+    return f"{words} x ({objective.cost} / {target})^{objective.weight:g}"
+
+
+def spent_section(summary: RunSummary) -> str:
+    """Return what the run cost."""
+    cost = spent(summary)
+    epochs = format_number(cost.network_epochs) if cost.trained and cost.network_epochs is not None else ""
+    pairs = {
+        "Wall time": "" if summary.seconds is None else format_duration(summary.seconds),
+        "Worker time": format_duration(cost.worker_s),
+        "Networks trained": format_number(cost.trained),
+        "Network-epochs": epochs,
+        "Reused results": format_number(cost.reused),
+        "Infeasible, not trained": format_number(cost.infeasible),
+        "Failed": format_number(cost.failed),
+    }
+    return section("What was spent", definitions(pairs, style="facts"), anchor="spent")
+
+
+def repeat_section(summary: RunSummary) -> str:
+    """Return the command lines and the versions that the results depend on."""
+    commands = {what: f"<pre>{text(line)}</pre>" for what, line in summary.commands.items()}
+    versions = {name: code(version) for name, version in summary.versions.items()}
+    body = definitions(commands, style="commands")
+    if versions:
+        body += f'<div class="asked">{definitions(versions, style="facts")}</div>'
+    return section("Repeat it", body, anchor="repeat")

@@ -1,0 +1,1 @@
+"""Training one network: recipes, and the loop that follows them."""
