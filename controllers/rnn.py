@@ -26,7 +26,7 @@ from search_spaces.randomness import derive_torch_generator
 from search_spaces.space import SearchSpace
 
 Algorithm = Literal["ppo", "reinforce"]
-MAX_DRAWS = 20  # of the policy, for a network not seen before; then a drawn one is mutated
+NUM_DRAWS = 20  # of the policy, to find a network not seen before; then the last one drawn is mutated
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,11 +150,10 @@ class RNNController(Controller):
     def propose(self, number: int, rng: np.random.Generator) -> Proposal | None:
         """Return a draw of the policy that was not proposed yet, or near one, or None when there is none."""
         with _one_thread():
-            for _ in range(MAX_DRAWS):
-                choices, log_prob = self._policy.sample(rng)
-                architecture = Architecture(self.space.name, choices)
+            for choices, log_prob in zip(*self._policy.sample(NUM_DRAWS, rng), strict=True):
+                architecture = Architecture(self.space.name, tuple(choices.tolist()))
                 if self._unseen.take(architecture):
-                    self._log_probs[number] = log_prob
+                    self._log_probs[number] = float(log_prob)
                     return Proposal(architecture)
             near = self._unseen.draw_near(architecture, self.space.mutate, rng) or self._unseen.draw(rng)
             if near is None:

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
 
 
 class DecisionPolicy(nn.Module):
@@ -36,11 +40,10 @@ class DecisionPolicy(nn.Module):
         offsets = np.concatenate([[0], np.cumsum(option_counts)])
         self._spans = [(int(low), int(high)) for low, high in zip(offsets[:-1], offsets[1:], strict=True)]
         self._start = num_options  # the embedding in place of a previous choice
-        with torch.device("meta"):  # torch's own initial weights would come from the global generator
+        with torch.random.fork_rng(devices=[]):  # layers draw weights from the global generator when made
             self.embedding = nn.Embedding(num_options + 1, hidden, dtype=torch.float64)
             self.lstm = nn.LSTM(hidden, hidden, batch_first=True, dtype=torch.float64)
             self.head = nn.Linear(hidden, num_options, dtype=torch.float64)
-        self.to_empty(device="cpu")
         with torch.no_grad():
             for parameter in self.parameters():
                 parameter.uniform_(-init_range, init_range, generator=generator)
@@ -49,25 +52,26 @@ class DecisionPolicy(nn.Module):
         self._offsets = torch.tensor(offsets[:-1])
 
     @torch.no_grad()
-    def sample(self, rng: np.random.Generator) -> tuple[tuple[int, ...], float]:
-        """Draw a sequence.
+    def sample(self, num_sequences: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """Draw sequences.
 
         Returns:
-            The option index of every decision, and the log-probability of the whole.
+            Option indices (sequences, decisions), and log-probabilities (sequences,) of the whole sequences.
         """
-        state, previous = None, self._start
-        choices: list[int] = []
-        log_prob = 0.0
-        for (low, high), draw in zip(self._spans, rng.random(len(self._spans)), strict=True):
-            output, state = self.lstm(self.embedding.weight[previous].reshape(1, 1, -1), state)
-            logits = self.head.weight[low:high] @ output[0, 0] + self.head.bias[low:high]
-            log_probs = torch.log_softmax(logits, dim=0).numpy()
-            cumulative = np.exp(log_probs).cumsum()
-            choice = int(np.searchsorted(cumulative[:-1], draw, side="right"))
-            choices.append(choice)
-            log_prob += float(log_probs[choice])
-            previous = low + choice
-        return tuple(choices), log_prob
+        draws = rng.random((num_sequences, len(self._spans)))
+        choices = np.zeros(draws.shape, dtype=np.int64)
+        total = np.zeros(num_sequences)
+        state, previous = None, np.full(num_sequences, self._start)
+        for i, (low, high) in enumerate(self._spans):
+            output, state = self.lstm(self.embedding(torch.from_numpy(previous)).unsqueeze(1), state)
+            logits = output[:, 0] @ self.head.weight[low:high].T + self.head.bias[low:high]
+            log_probs = torch.log_softmax(logits, dim=1).numpy()
+            # Inverting the cumulative distribution; its last entry, 1 up to rounding, is never an edge to cross.
+            edges = np.exp(log_probs).cumsum(axis=1)[:, :-1]
+            choices[:, i] = (edges <= draws[:, i : i + 1]).sum(axis=1)
+            total += np.take_along_axis(log_probs, choices[:, i : i + 1], axis=1)[:, 0]
+            previous = low + choices[:, i]
+        return choices, total
 
     def forward(self, choices: Tensor) -> tuple[Tensor, Tensor]:
         """Return the log-probability and the entropy of each sequence.

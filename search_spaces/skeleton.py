@@ -154,7 +154,8 @@ def place_cells(skeleton: Skeleton, stem: Stem, *, depth: int, width: int) -> It
         if stage > 0:
             replaces = skeleton.reductions == "replacing"
             name = f"cell{stage * depth}" if replaces else f"reduction{stage - 1}"
-            auxiliary = stage == 2 and (skeleton.family == "darts" or (replaces and depth == 0))
+            # DARTS: on the second reduction. Others: on the last cell of the second stage, which is this one here.
+            auxiliary = stage == 2 if skeleton.family == "darts" else stage == 1 and replaces and depth == 1
             yield Placement(name, "reduction", filters, 2, beyond, outputs - 1, auxiliary)
             outputs += 1
         for i in range(depth):

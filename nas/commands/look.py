@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from search_spaces.graph import Cell
 
 
+Rows = list[tuple[str, ...]]
+
+
 class Listed(StrEnum):
     """What `nas list` can list."""
 
@@ -100,7 +103,7 @@ def list_(kind: Annotated[Listed, typer.Argument(help="What to list.")]) -> None
     Console(soft_wrap=not Console().is_terminal, markup=False, highlight=False).print(table)
 
 
-def _rows(kind: Listed) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _rows(kind: Listed) -> tuple[tuple[str, ...], Rows]:
     """Return the column names and the rows of a listing."""
     match kind:
         case Listed.spaces:
@@ -127,21 +130,21 @@ def _rows(kind: Listed) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
             return _recipe_rows()
 
 
-def _space_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _space_rows() -> tuple[tuple[str, ...], Rows]:
     from search_spaces.registry import SPACES, get_space
 
-    rows = []
+    rows: Rows = []
     for name in SPACES:
         space = get_space(name)
         rows.append((name, str(len(space.decisions)), f"{space.size:.1e}"))
     return ("space", "decisions", "points"), rows
 
 
-def _network_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _network_rows() -> tuple[tuple[str, ...], Rows]:
     from nas.building import complexity
     from search_spaces.genotypes import NETWORKS, published_blueprint
 
-    rows = []
+    rows: Rows = []
     for name, network in NETWORKS.items():
         cost = complexity(published_blueprint(name))
         size = f"{network.resolution}x{network.resolution}"
@@ -149,10 +152,10 @@ def _network_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     return ("network", "cells", "input", "parameters", "MACs"), rows
 
 
-def _recipe_rows() -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+def _recipe_rows() -> tuple[tuple[str, ...], Rows]:
     from nas.training.recipe import RECIPES
 
-    rows = []
+    rows: Rows = []
     for recipe in RECIPES.values():
         changes = {k: v for k, v in recipe.to_json().items() if k not in ("name", "epochs")}
         rows.append((recipe.name, str(recipe.epochs), ", ".join(f"{k}={v}" for k, v in changes.items())))

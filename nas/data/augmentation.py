@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - the name that every torch user reads
+from torch.nn import functional
 
 from nas.errors import InvalidInputError, UnknownNameError
 
@@ -99,13 +99,13 @@ def crop_randomly(
 
 def _pad(images: torch.Tensor, margin: int, padding: Padding) -> torch.Tensor:
     if padding == "zeros":
-        return F.pad(images, (margin, margin, margin, margin))
+        return functional.pad(images, (margin, margin, margin, margin))
     if margin >= min(images.shape[2:]):
         raise InvalidInputError(
             f"a margin of {margin} pixels cannot be reflected from images of {images.shape[2]}x{images.shape[3]}: "
             "use a smaller one, or padding 'zeros'."
         )
-    # by index and not by F.pad, which reflects bytes on some devices only
+    # by index and not by `functional.pad`, which reflects bytes on some devices only
     layout = torch.channels_last if images.is_contiguous(memory_format=torch.channels_last) else torch.contiguous_format
     for dim in (2, 3):
         last = images.shape[dim] - 1

@@ -11,7 +11,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -59,8 +59,10 @@ class Split:
             )
         if len(self) and int(self.labels.min()) < 0:
             raise InvalidInputError(f"labels must be >= 0, got {int(self.labels.min())}.")
-        if len(self.keys) != len(self):
+        if not len(self.keys):
             object.__setattr__(self, "keys", hash_images(self.images))
+        if len(self.keys) != len(self):
+            raise InvalidInputError(f"keys must be one per image or left out, got {len(self.keys)} for {len(self)}.")
         if not self.digest:
             object.__setattr__(self, "digest", _digest(self.images, self.labels))
 
@@ -269,7 +271,7 @@ def _count_values(pixels: NDArray[np.uint8]) -> list[int]:
     counts = np.zeros(256, dtype=np.int64)
     for start in range(0, len(pixels), _CHUNK):
         counts += np.bincount(pixels[start : start + _CHUNK].reshape(-1), minlength=256)
-    return cast(list[int], counts.tolist())
+    return counts.tolist()
 
 
 def _restore_split(images: NDArray[np.uint8], labels: NDArray[np.int64], keys: NDArray[np.int64], digest: str) -> Split:

@@ -7,22 +7,22 @@ from collections.abc import Mapping
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.patches import FancyBboxPatch, PathPatch
 from matplotlib.path import Path as Curve
-from matplotlib.textpath import text_to_path
 
 from nas.errors import InvalidInputError
 from nas.report.cell_geometry import BlockGeometry, Box, CellGeometry, Wire, cell_geometry
-from nas.report.figures import colour, new_figure, printable
+from nas.report.figures import new_figure, text_width
+from nas.report.formatting import printable
+from nas.report.theme import colour
 from search_spaces.graph import NUM_INPUTS, Block, Cell
 
-FONT_SIZE = 10.0
-SMALL_SIZE = 8.5
+FONT_SIZE = 11.0
+SMALL_SIZE = 9.0
 TITLE_SIZE = 12.0
 MARGIN = 10.0
 TITLE_HEIGHT = 30.0
-LABEL_PADDING = 9.0
+LABEL_PADDING = 7.0
 LONGEST_LABEL = 22  # characters; longer names are cut
 SIDE_BY_SIDE_WIDTH = 1000.0  # wider than this, cells are drawn one above the other
 ARROW = 5.0
@@ -126,9 +126,7 @@ def _place(drawings: list[CellGeometry], *, header: float) -> tuple[list[tuple[f
 
 def _label_width(operation: str) -> float:
     """Width of the box that holds an operation's label."""
-    font = FontProperties(size=FONT_SIZE)
-    width, _, _ = text_to_path.get_text_width_height_descent(operation_label(operation), font, ismath=False)
-    return float(max(width, 40.0)) + 2 * LABEL_PADDING
+    return max(text_width(operation_label(operation), size=FONT_SIZE), 40.0) + 2 * LABEL_PADDING
 
 
 def _draw(axes: Axes, drawing: CellGeometry, *, cell: Cell, corner: tuple[float, float]) -> None:
@@ -136,7 +134,8 @@ def _draw(axes: Axes, drawing: CellGeometry, *, cell: Cell, corner: tuple[float,
     for state in sorted({wire.state for wire in drawing.wires}):
         _draw_wires(axes, [wire for wire in drawing.wires if wire.state == state], corner=corner)
     for state, box in enumerate(drawing.inputs):
-        _terminal(axes, box.shifted(*corner), INPUT_NAMES[state], f"state {state}")
+        unused = "" if any(wire.state == state for wire in drawing.wires) else ", unused"
+        _terminal(axes, box.shifted(*corner), INPUT_NAMES[state], f"state {state}{unused}")
     _terminal(axes, drawing.output.shifted(*corner), "concat", "output")
     for i, geometry in enumerate(drawing.blocks):
         _draw_block(axes, geometry, block=cell.blocks[i], state=NUM_INPUTS + i, corner=corner)

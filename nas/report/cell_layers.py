@@ -148,6 +148,9 @@ def _pulls(layers: Layers, *, lane_pull: float = 1.0) -> Pulls:
         weight = lane_pull if a.lane and b.lane else 1.0
         pulls[a].append((b, weight))
         pulls[b].append((a, weight))
+    for column in layers.columns:  # what nothing joins stays with its column
+        for slot in column:
+            pulls[slot] = pulls[slot] or [(other, 1.0) for other in column if other != slot]
     return pulls
 
 

@@ -14,14 +14,16 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from controllers.trial import Objective, Record
 from nas.report.analysis import metric_of, objective_value
-from nas.report.figures import colour, new_figure, printable
-from nas.report.formatting import format_count, format_metric, metric_style
+from nas.report.figures import new_figure
+from nas.report.formatting import format_count, format_metric, metric_style, printable
 from nas.report.pareto import pareto_front
+from nas.report.theme import colour
 
 WIDE = (1040.0, 300.0)
-NARROW = (380.0, 270.0)
-FONT_SIZE = 10.5
-MARGINS = {"left": 46.0, "right": 16.0, "top": 30.0, "bottom": 44.0}
+NARROW = (390.0, 290.0)
+HALF = (440.0, 310.0)
+FONT_SIZE = 11.5
+MARGINS = {"left": 48.0, "right": 16.0, "top": 32.0, "bottom": 50.0}
 FAR_FENCE = 3.0  # quartile distances below the lower quartile, beyond which a result is far out (Tukey 1977)
 FAILURE_HEIGHT = 0.035  # of the marks of failed trials, as a share of the chart's height
 ROOM_FOR_LABEL = 0.16  # beyond the best result, as a share of the range of results
@@ -70,7 +72,7 @@ def draw_progress(
 
 
 def draw_tradeoff(
-    records: Sequence[Record], *, objective: Objective, cost: str, size: tuple[float, float] = (420.0, 300.0)
+    records: Sequence[Record], *, objective: Objective, cost: str, size: tuple[float, float] = HALF
 ) -> Figure | None:
     """Draw the objective's metric against a cost on a logarithmic axis, with the Pareto front.
 
@@ -101,6 +103,13 @@ def draw_tradeoff(
     _draw_front(axes, front)
     _ring(axes, best, objective=plain)
     return figure
+
+
+def num_far_out(records: Sequence[Record], *, objective: Objective) -> int:
+    """Return how many results are so far below the others that `draw_progress` puts them on the edge."""
+    points = _points(records, objective=objective, xs=[0.0] * len(records))
+    fence = _far_fence([point.score for point in points]) if points else -math.inf
+    return sum(point.score < fence for point in points)
 
 
 def _points(records: Sequence[Record], *, objective: Objective, xs: Sequence[float]) -> list[Point]:
@@ -151,7 +160,7 @@ def _axes(size: tuple[float, float], *, label: str, x_label: str, y_label: str) 
     axes.set_axisbelow(True)
     axes.tick_params(colors=colour("muted"), labelsize=FONT_SIZE, length=0, pad=6)
     axes.tick_params(axis="x", length=4, color=colour("dot"))
-    axes.set_xlabel(x_label, color=colour("muted"), size=FONT_SIZE, parse_math=False)
+    axes.set_xlabel(x_label, labelpad=6, color=colour("muted"), size=FONT_SIZE, parse_math=False)
     y = 1 - 11 / height
     figure.text(4 / width, y, y_label, color=colour("muted"), size=FONT_SIZE, va="center", parse_math=False)
     return figure, axes
@@ -166,7 +175,7 @@ def _scale_y(axes: Axes, points: Sequence[Point], *, objective: Objective) -> No
     room_below = ROOM_FOR_FAILURES if objective.direction == "maximize" else ROOM_FOR_LABEL
     axes.set_ylim(low - room_below * span, high + ROOM_FOR_LABEL * span)
     ceiling = 100.0 if _factor(objective) == 100 else math.inf  # room above 100 % is for the label, not for results
-    ticks = MaxNLocator(nbins=5).tick_values(*axes.get_ylim())
+    ticks = MaxNLocator(nbins=5, steps=[1, 2, 2.5, 5, 10]).tick_values(*axes.get_ylim())
     axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low - span <= tick <= ceiling]))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.6g}"))
 
@@ -248,7 +257,8 @@ def _draw_failures(axes: Axes, records: Sequence[Record]) -> None:
             if not record.measurement.ok and (record.measurement.status == "infeasible") == refused
         ]
         heights = [FAILURE_HEIGHT] * len(numbers)
-        marks = axes.plot(numbers, heights, marker, color=colour(role), markersize=5, clip_on=False, zorder=3)
+        size = 5 if len(numbers) <= 50 else 3
+        marks = axes.plot(numbers, heights, marker, color=colour(role), markersize=size, clip_on=False, zorder=3)
         marks[0].set_transform(axes.get_xaxis_transform())
 
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from controllers.trial import Record
 from nas.report.analysis import front_numbers, metric_of, top_records
 from nas.report.cell_drawing import draw_cell
-from nas.report.charts import NARROW, WIDE, draw_progress, draw_tradeoff
+from nas.report.charts import NARROW, WIDE, draw_progress, draw_tradeoff, num_far_out
 from nas.report.figures import PIXELS_PER_INCH, figure_svg
-from nas.report.formatting import format_metric, metric_style
+from nas.report.formatting import format_metric, label_in_sentence, metric_style
 from nas.report.markup import definitions, figure, section, text, trial_link, trial_links
 from nas.report.summary import RunSummary
 from search_spaces.graph import Cell
@@ -19,8 +19,8 @@ from search_spaces.graph import Cell
 COSTS = ("params", "macs")
 NUM_OPEN = 3  # best networks that are shown at once; the others unfold
 NUM_SHOWN = 8
-CELL_SCALE = 1.2
-CELL_SHRINK = 0.75  # of that size: a narrower page scrolls the drawing instead of shrinking it further
+PAGE_WIDTH = 1040.0
+LARGEST_SCALE, SMALLEST_SCALE = 1.2, 0.85  # of drawings of cells; a narrower page scrolls them
 LONGEST_FRONT = 30  # trials named below the charts
 
 
@@ -37,8 +37,12 @@ def progress_section(summary: RunSummary) -> str:
     keys = ['<span class="key">best so far</span>', '<span class="key dot">a trial</span>']
     if statuses - {"ok", "infeasible"}:
         keys.append('<span class="key cross">failed</span>')
-    note = " Results far below the others stand on the lower edge." if len(summary.records) >= 8 else ""
-    caption = f'<p class="note">{" ".join(keys)}.{note}</p>'
+    if "infeasible" in statuses:
+        keys.append('<span class="key tick">refused untrained</span>')
+    far_out = num_far_out(summary.records, objective=summary.objective)
+    if far_out:
+        keys.append(f"<span>On the edge: {far_out} far worse than the others</span>")
+    caption = f'<p class="note keys">{"".join(keys)}</p>'
     return section("Progress", "\n".join([*drawings, caption]), anchor="progress")
 
 
@@ -49,12 +53,12 @@ def tradeoff_section(summary: RunSummary) -> str:
         chart = draw_tradeoff(summary.records, objective=summary.objective, cost=cost)
         if chart is not None:
             front = trial_links(_by_cost(summary, cost)[:LONGEST_FRONT])
-            caption = f"Pareto front by {metric_style(cost).label}: trials {front}."
+            caption = f"Pareto front by {label_in_sentence(cost)}: trials {front}."
             figures.append(figure(figure_svg(chart, name=f"tradeoff-{cost}"), caption=caption))
     if not figures:
         return ""
-    keys = '<span class="key">Pareto front</span> <span class="key dot">a network</span> '
-    note = f'<p class="note">{keys}<span class="key ring">best network</span></p>'
+    keys = '<span class="key">Pareto front</span><span class="key dot">a network</span>'
+    note = f'<p class="note keys">{keys}<span class="key ring">best network</span></p>'
     title = f"{metric_style(summary.objective.metric).label} against size"
     return section(title, f'{note}<div class="pair">{"".join(figures)}</div>', anchor="size")
 
@@ -83,7 +87,7 @@ def networks_section(summary: RunSummary) -> str:
 def _network(summary: RunSummary, record: Record, *, rank: int) -> str:
     names = dict.fromkeys((summary.objective.metric, *COSTS))
     facts = [
-        f"{text(format_metric(name, value))} {text(metric_style(name).label if name in COSTS else '')}".strip()
+        text(f"{format_metric(name, value)} {label_in_sentence(name)}")
         for name in names
         if (value := metric_of(record, name)) is not None
     ]
@@ -99,20 +103,21 @@ def _cells(cells: Mapping[str, Cell], *, number: int) -> str:
     roles: dict[Cell, list[str]] = {}
     for role, cell in cells.items():
         roles.setdefault(cell, []).append(role)
+    drawings = [draw_cell(cell) for cell in roles]
+    scale = min(LARGEST_SCALE, PAGE_WIDTH / max(map(_width, drawings)))
     figures = []
-    for i, (cell, names) in enumerate(roles.items()):
+    for i, (drawing, names) in enumerate(zip(drawings, roles.values(), strict=True)):
         title = f"{' and '.join(names)} cell".capitalize()
-        svg = _sized(draw_cell(cell), title=title, name=f"cell-{number}-{i}")
+        drawing.set_label(f"{title}. {drawing.get_label()}")
+        svg = figure_svg(drawing, name=f"cell-{number}-{i}", scale=max(scale, SMALLEST_SCALE))
+        smallest = SMALLEST_SCALE * _width(drawing)
+        svg = svg.replace("<svg ", f'<svg style="min-width:{smallest:.0f}px" ', 1)
         figures.append(f"<div><h4>{text(title)}</h4>{figure(svg)}</div>")
     return f'<div class="cells">{"".join(figures)}</div>'
 
 
-def _sized(drawing: Figure, *, title: str, name: str) -> str:
-    """Return a cell's drawing that shrinks a little with the page, and no further."""
-    drawing.set_label(f"{title}. {drawing.get_label()}")
-    smallest = CELL_SCALE * CELL_SHRINK * PIXELS_PER_INCH * drawing.get_size_inches()[0]
-    svg = figure_svg(drawing, name=name, scale=CELL_SCALE)
-    return svg.replace("<svg ", f'<svg style="min-width:{smallest:.0f}px" ', 1)
+def _width(drawing: Figure) -> float:
+    return float(PIXELS_PER_INCH * drawing.get_size_inches()[0])
 
 
 def _choices(summary: RunSummary, record: Record) -> str:

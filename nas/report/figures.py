@@ -10,16 +10,20 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-import unicodedata
 import warnings
 import xml.etree.ElementTree as ET
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from nas.errors import InvalidInputError
-from nas.report.theme import COLOURS, colour, css_value
+from nas.report.formatting import printable
+from nas.report.theme import COLOURS, css_value
 
 SUFFIXES = (".svg", ".png", ".pdf")
 PIXELS_PER_INCH = 72
@@ -41,9 +45,19 @@ def new_figure(width: float, height: float, *, label: str) -> Figure:
     return figure
 
 
-def printable(text: str) -> str:
-    """Return text without the control characters that XML forbids and fonts lack."""
-    return "".join(c if unicodedata.category(c) not in ("Cc", "Cs", "Co", "Cn") or c in "\n\t" else "�" for c in text)
+def text_width(text: str, *, size: float) -> float:
+    """Return how wide a text is in pixels, in the font of figures."""
+    with _foreign_letters():
+        width, _, _ = text_to_path.get_text_width_height_descent(text, FontProperties(size=size), ismath=False)
+    return float(width)
+
+
+@contextmanager
+def _foreign_letters() -> Iterator[None]:
+    """Let letters pass that the font lacks: pages show them in a font of the reader's."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def save_figure(figure: Figure, path: Path | str) -> None:
@@ -60,8 +74,7 @@ def save_figure(figure: Figure, path: Path | str) -> None:
             f"a figure is saved as one of {', '.join(SUFFIXES)}, got {path.name!r}: give it such a suffix."
         )
     dates: dict[str, dict[str, str | None]] = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}, ".png": {}}
-    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "path"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "path"}), _foreign_letters():
         metadata = dates[path.suffix.lower()]
         figure.savefig(path, format=path.suffix[1:].lower(), dpi=PNG_DPI, facecolor="white", metadata=metadata)
 
@@ -98,8 +111,7 @@ def figure_svg(figure: Figure, *, name: str = "", scale: float = 1.0) -> str:
 def _plain_svg(figure: Figure) -> str:
     buffer = io.StringIO()
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "none"}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+    with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "none"}), _foreign_letters():
         figure.savefig(buffer, format="svg", metadata=metadata)
     return buffer.getvalue()
 
@@ -141,6 +153,3 @@ def _rename_ids(root: ET.Element, *, prefix: str) -> None:
                 element.set(key, value.replace("#", f"#{prefix}-", 1))
             elif "url(#" in value:
                 element.set(key, value.replace("url(#", f"url(#{prefix}-"))
-
-
-__all__ = ["SUFFIXES", "colour", "figure_svg", "new_figure", "printable", "save_figure"]

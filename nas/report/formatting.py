@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
@@ -32,7 +33,13 @@ METRICS: dict[str, MetricStyle] = {
     "params": MetricStyle("Params", "params"),
     "macs": MetricStyle("MACs", "macs"),
 }
+_UNPRINTABLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories
 _SUFFIXES: dict[str, Kind] = {"accuracy": "share", "error_rate": "share", "_ms": "milliseconds", "_s": "seconds"}
+
+
+def printable(text: str) -> str:
+    """Return text without the characters that XML forbids and fonts lack: control, unassigned, half of a pair."""
+    return "".join(c if unicodedata.category(c) not in _UNPRINTABLE or c in "\n\t" else "\ufffd" for c in text)
 
 
 def metric_style(name: str) -> MetricStyle:
@@ -42,6 +49,12 @@ def metric_style(name: str) -> MetricStyle:
     suffix, kind = next(((s, k) for s, k in _SUFFIXES.items() if name.endswith(s)), ("", "number"))
     words = (name.removesuffix(suffix) if suffix.startswith("_") else name).replace("_", " ").strip() or name
     return MetricStyle(words[0].upper() + words[1:], kind)
+
+
+def label_in_sentence(name: str) -> str:
+    """Return a metric's label as it stands inside a sentence: small, unless it is an abbreviation."""
+    label = metric_style(name).label
+    return label[0].lower() + label[1:] if label[1:2].islower() else label
 
 
 def format_metric(name: str, value: float | None) -> str:
@@ -68,8 +81,8 @@ def format_duration(seconds: float | None) -> str:
     """Return a duration in its two largest units; a dash for None."""
     if seconds is None:
         return MISSING
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds >= 1 else f"{1000 * seconds:.0f} ms"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s" if seconds >= 1 or not seconds else f"{1000 * seconds:.0f} ms"
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     if hours:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from nas.report.figures import printable
+from nas.report.formatting import printable
 
 
 def text(value: object) -> str:
@@ -55,7 +55,8 @@ def figure(svg: str, *, caption: str = "", style: str = "") -> str:
         style: class of the figure.
     """
     below = f"<figcaption>{caption}</figcaption>" if caption else ""
-    return f'<figure class="{style}"><div class="scroll" tabindex="0">{svg}</div>{below}</figure>'
+    box = f'<div class="scroll" role="group" aria-label="Figure" tabindex="0">{svg}</div>'
+    return f'<figure class="{style}">{box}{below}</figure>'
 
 
 def table(headers: Sequence[str], rows: Iterable[str], *, label: str, sortable: bool = False, style: str = "") -> str:

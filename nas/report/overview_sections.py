@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from controllers.trial import Objective, Record
 from nas.report.analysis import Spent, best_record, metric_of, objective_value, spent
-from nas.report.formatting import METRICS, format_duration, format_metric, format_number, metric_style
+from nas.report.formatting import (
+    METRICS,
+    format_duration,
+    format_metric,
+    format_number,
+    label_in_sentence,
+    metric_style,
+)
 from nas.report.markup import code, definitions, section, text, trial_link
 from nas.report.summary import RunSettings, RunSummary
 
@@ -28,25 +35,25 @@ def _title(summary: RunSummary, best: Record | None) -> str:
     if best is None:
         return "No network has a result" + (" yet" if summary.status == "running" else "")
     name = summary.objective.metric
-    value = format_metric(name, metric_of(best, name))
-    return f"The best network reaches {value} {_lower(metric_style(name).label)}"
-
-
-def _lower(label: str) -> str:
-    """Return a label as it stands inside a sentence; names in capitals stay."""
-    return text(label[0].lower() + label[1:] if label[1:2].islower() else label)
+    return (
+        f"The best network reaches {text(format_metric(name, metric_of(best, name)))} {text(label_in_sentence(name))}"
+    )
 
 
 def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
-    """Return the sentence below the title: where the best comes from, among how many."""
-    tried = f"{format_number(len(summary.records))} trial{'' if len(summary.records) == 1 else 's'}"
-    asked = summary.settings.trials
-    goal = f" of {format_number(asked)} networks asked for" if asked and cost.trained < asked else ""
-    state = f"{tried} so far" if summary.status == "running" else tried
-    counted = f"{state}; {format_number(cost.trained)}{goal} evaluated with a result"
-    found = f"Trial {trial_link(best.trial.number)} is the best of " if best else ""
-    reason = f" {text(summary.reason[0].upper() + summary.reason[1:].rstrip('.'))}." if summary.reason else ""
-    return f'<p class="lead">{found}{counted}.{reason}</p>'
+    """Return the sentences below the title: where the best comes from, among how many, and why the run ended."""
+    found = f"Found in trial {trial_link(best.trial.number)}. " if best else ""
+    asked = f" of {format_number(summary.settings.trials)}" if summary.settings.trials else ""
+    parts = [f"{format_number(cost.trained)}{asked} networks evaluated"]
+    if cost.reused:
+        parts.append(f"{format_number(cost.reused)} answered with stored results")
+    if cost.infeasible:
+        parts.append(f"{format_number(cost.infeasible)} refused untrained")
+    if cost.failed:
+        parts.append(f"{format_number(cost.failed)} failed")
+    so_far = " so far" if summary.status == "running" else ""
+    ended = f" Ended: {text(summary.reason.rstrip('.'))}." if summary.reason else ""
+    return f'<p class="lead">{found}{", ".join(parts)}{so_far}.{ended}</p>'
 
 
 def _answer(summary: RunSummary, best: Record) -> str:
@@ -111,6 +118,8 @@ def _objective_words(objective: Objective) -> str:
 
 def spent_section(summary: RunSummary) -> str:
     """Return what the run cost."""
+    if not summary.records:
+        return ""
     cost = spent(summary)
     epochs = format_number(cost.network_epochs) if cost.trained and cost.network_epochs is not None else ""
     pairs = {

@@ -39,8 +39,9 @@ dt{color:var(--muted);font-size:13px}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:14px 28px}
 .facts dd{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .files{display:grid;gap:4px;margin-top:22px}
-.files div{display:flex;flex-wrap:wrap;gap:0 14px}
-.files dt{font-size:inherit}
+.files div{display:grid;grid-template-columns:minmax(0,30rem) 1fr;gap:0 20px}
+.files dt{color:var(--ink);font:13px/1.75 ui-monospace,SFMono-Regular,Menlo,Consolas,"Liberation Mono",monospace;
+  overflow-wrap:anywhere}
 .files dd{color:var(--muted)}
 .asked{margin-top:24px;padding-top:22px;border-top:1px solid var(--line)}
 .commands dt{margin:14px 0 4px}
@@ -51,12 +52,12 @@ figcaption{margin-top:8px;max-width:88ch}
 .narrow{display:none}
 .pair{display:grid;grid-template-columns:1fr 1fr;gap:28px 40px}
 .pair svg{width:100%}
-.key{white-space:nowrap}
-.key::before{content:"";display:inline-block;width:12px;height:0;margin:0 5px 0 10px;vertical-align:middle;
+.keys{display:flex;flex-wrap:wrap;gap:2px 20px;max-width:none}
+.key::before{content:"";display:inline-block;width:14px;height:0;margin-right:6px;vertical-align:middle;
   border-top:2px solid var(--accent)}
-.key:first-child::before{margin-left:0}
 .key.dot::before{width:6px;height:6px;border:0;border-radius:50%;background:var(--dot)}
 .key.ring::before{width:11px;height:11px;border:2px solid var(--best);border-radius:50%}
+.key.tick::before{width:0;height:8px;border:0;border-left:2px solid var(--dot)}
 .key.cross::before{content:"\\00d7";width:auto;height:auto;border:0;color:var(--bad);line-height:0;font-weight:700;
   vertical-align:baseline}
 .network+.network{margin-top:32px}
@@ -64,9 +65,8 @@ figcaption{margin-top:8px;max-width:88ch}
 .network header p{margin:0;color:var(--muted);font-variant-numeric:tabular-nums}
 .network h3{font-size:16px;margin:0}
 .cells{display:flex;flex-wrap:wrap;gap:18px 36px}
-.cells figure{min-width:0;max-width:100%}
+.cells>div{min-width:0;max-width:100%}
 .cells h4{margin:0;font-size:13px;font-weight:400;color:var(--muted)}
-.cells svg{max-width:none}
 details{margin-top:28px}
 details .network:first-of-type{margin-top:20px}
 summary{cursor:pointer;color:var(--accent)}
@@ -84,21 +84,22 @@ thead th{color:var(--muted);font-weight:500;font-size:13px;vertical-align:bottom
 th button{all:unset;cursor:pointer;white-space:nowrap}
 th button:hover{color:var(--ink)}
 th button:focus-visible{outline:2px solid var(--accent);outline-offset:2px}
-th button::after{content:"\\2195";display:inline-block;width:1em;margin-left:3px;text-align:center;opacity:.45}
+th.n button::before,th:not(.n) button::after{content:"\\2195";display:inline-block;width:1.2em;text-align:center;
+  opacity:.45}
 th[aria-sort=ascending] button,th[aria-sort=descending] button{color:var(--ink)}
-th[aria-sort=ascending] button::after{content:"\\2191";opacity:1}
-th[aria-sort=descending] button::after{content:"\\2193";opacity:1}
+th.n[aria-sort=ascending] button::before,th:not(.n)[aria-sort=ascending] button::after{content:"\\2191";opacity:1}
+th.n[aria-sort=descending] button::before,th:not(.n)[aria-sort=descending] button::after{content:"\\2193";opacity:1}
 tr:target>*{background:var(--panel)}
 tr.best>*{font-weight:650}
 .bad{color:var(--bad)}
 .good{color:var(--best)}
 .off{color:var(--muted)}
 ol.line{list-style:none;margin:0;padding:0 0 0 18px;border-left:2px solid var(--line)}
-ol.line li{position:relative;padding-bottom:12px}
-ol.line li:last-child{padding-bottom:0}
-ol.line li::before{content:"";position:absolute;left:-23px;top:8px;width:8px;height:8px;border-radius:50%;
+ol.line>li{position:relative;padding-bottom:12px}
+ol.line>li:last-child{padding-bottom:0}
+ol.line>li::before{content:"";position:absolute;left:-23px;top:8px;width:8px;height:8px;border-radius:50%;
   background:var(--dot)}
-ol.line li:last-child::before{background:var(--best)}
+ol.line>li:last-child::before{background:var(--best)}
 ol.line ul{margin:2px 0 0;padding:0;list-style:none;color:var(--muted);font-size:14px}
 .failure{margin-top:20px}
 footer{padding-top:24px;padding-bottom:48px;color:var(--muted);font-size:13px}
@@ -106,6 +107,7 @@ footer{padding-top:24px;padding-bottom:48px;color:var(--muted);font-size:13px}
   main,footer{padding-left:16px;padding-right:16px}
   main{padding-top:24px}
   h1{font-size:25px}
+  .files div{grid-template-columns:1fr;margin-bottom:6px}
   .answer{display:grid;grid-template-columns:1fr 1fr;gap:16px}
   .answer dd{font-size:23px}
   .facts{grid-template-columns:1fr 1fr;gap:12px 16px}
@@ -127,6 +129,7 @@ SCRIPT = """
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const heads = [...table.tHead.rows[0].cells];
   const body = table.tBodies[0];
+  heads[0].setAttribute("aria-sort", "ascending");
   heads.forEach((head, column) => {
     const numeric = head.classList.contains("n");
     const value = (row) => {

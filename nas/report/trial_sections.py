@@ -23,7 +23,7 @@ from nas.report.summary import RunSummary
 LONGEST_NOTE = 90  # characters of an error in the table; the whole text stands among the failures
 LONGEST_ERROR = 4000
 MOST_FAILURES = 25  # different reasons that are shown
-MOST_NUMBERS = 40  # trials named for each
+MOST_NUMBERS = 15  # trials named for each
 MOST_CHANGES = 6  # decisions named in one step of a lineage
 RECENT_STEPS = 12  # of a lineage; older ones unfold
 
@@ -132,7 +132,7 @@ def failures_section(summary: RunSummary) -> str:
         numbers = trial_links(group.numbers[:MOST_NUMBERS]) + (f" and {more} more" if more > 0 else "")
         plural = "trial" if len(group.numbers) == 1 else "trials"
         reason = text(group.reason) or "no reason was given"
-        body = f"<p>{reason}</p><p class='note'>{format_number(len(group.numbers))} {plural}: {numbers}</p>"
+        body = f'<p>{reason}</p><p class="note">{format_number(len(group.numbers))} {plural}: {numbers}</p>'
         if group.text.strip() != group.reason:
             tail = group.text[-LONGEST_ERROR:]
             body += (

@@ -1,0 +1,41 @@
+# Two commands on a fresh machine: `make search` and `make test`. Each installs what it needs into .venv.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: search test test-slow check lint types bench clean
+
+search: .venv/.installed ## search the NASNet space on the embedded digits; ends with where the result page lies
+	$(BIN)/nas search --space nasnet --data digits --trials 24 --executor ray
+
+test: .venv/.installed-dev ## the test suite but its slow part
+	$(BIN)/pytest -n 2 --dist loadfile
+
+test-slow: .venv/.installed-dev ## the tests that take minutes: kills and resumes, statistics over many seeds
+	$(BIN)/pytest -n 2 --dist loadfile -m slow --timeout 1800
+
+check: lint types test ## what CI runs
+
+lint: .venv/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.installed-dev
+	$(BIN)/mypy
+
+bench: .venv/.installed-dev ## timings; printed, never asserted
+	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache
+
+.venv/.installed: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (several GB with torch; a few minutes the first time)"
+	$(PIP) --editable .
+	touch $@
+
+.venv/.installed-dev: .venv/.installed
+	$(PIP) --editable '.[dev]'
+	touch $@
