@@ -13,7 +13,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -34,7 +34,14 @@ class Proposal:
 
 
 class Controller(ABC):
-    """Proposes architectures of a space and learns from what came of them."""
+    """Proposes architectures of a space and learns from what came of them.
+
+    Attributes:
+        never_repeats: whether no network, told apart by key, is proposed twice; then an exhausted space is
+            answered with no trials.
+    """
+
+    never_repeats: ClassVar[bool] = False
 
     def __init__(self, space: SearchSpace, objectives: Sequence[Objective] = (Objective(),), seed: int = 0) -> None:
         """Start with nothing learnt.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, final
+from typing import ClassVar, Self, final
 
 import numpy as np
 
@@ -64,7 +64,7 @@ def select_by_tournament(population: Sequence[Individual], size: int, rng: np.ra
 
     Real 2019 draws with replacement; without it, a tournament of the whole population is the best for sure.
     """
-    drawn = rng.permutation(len(population))[:size]
+    drawn: list[int] = rng.permutation(len(population))[:size].tolist()
     return max((population[i] for i in drawn), key=lambda individual: individual.score)
 
 
@@ -77,6 +77,8 @@ class RegularizedEvolution(Controller):
     evaluation, since results arrive late and out of order; failed trials shorten the random start but never
     live, so where most of the space fails, the search soon stays near what worked.
     """
+
+    never_repeats: ClassVar[bool] = True
 
     def __init__(
         self,

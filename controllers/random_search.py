@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -20,6 +20,8 @@ class RandomSearch(Controller):
     Uniform over architectures: a network that can be drawn in k ways is k times likelier to come next. It
     takes any number of objectives, since it learns nothing.
     """
+
+    never_repeats: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, objectives: Sequence[Objective] = (Objective(),), seed: int = 0) -> None:
         super().__init__(space, objectives, seed)

@@ -5,6 +5,7 @@ It draws architectures and gives their log-probabilities. What is done with thos
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -38,7 +39,7 @@ class DecisionPolicy(nn.Module):
         super().__init__()
         num_options = sum(option_counts)
         offsets = np.concatenate([[0], np.cumsum(option_counts)])
-        self._spans = [(int(low), int(high)) for low, high in zip(offsets[:-1], offsets[1:], strict=True)]
+        self._spans = [(int(low), int(high)) for low, high in itertools.pairwise(offsets)]
         self._start = num_options  # the embedding in place of a previous choice
         with torch.random.fork_rng(devices=[]):  # layers draw weights from the global generator when made
             self.embedding = nn.Embedding(num_options + 1, hidden, dtype=torch.float64)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from controllers.trial import Record
@@ -80,7 +81,15 @@ class StoredNetwork:
 
 
 def finalize(
-    record: Record, blueprint: Blueprint, data: ImageData, *, recipe: Recipe, run_seed: int, device: str, folder: Path
+    record: Record,
+    blueprint: Blueprint,
+    data: ImageData,
+    *,
+    recipe: Recipe,
+    run_seed: int,
+    device: str,
+    folder: Path,
+    on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> StoredNetwork:
     """Retrain a network on training and validation images, measure it once on the test images, and store it.
 
@@ -92,11 +101,12 @@ def finalize(
         run_seed: weights and training derive from it.
         device: where to retrain.
         folder: the run's folder; ``best/`` in it is replaced.
+        on_epoch: called after each epoch of the retraining.
     """
     seed = derive_seed(run_seed, record.trial.number, "final")
     merged = merge_train_validation(data)
     network = build_seeded(space_of(blueprint), blueprint, recipe=recipe, seed=seed)
-    epoch = train(network, merged, recipe=recipe, seed=seed, device=device)
+    epoch = train(network, merged, recipe=recipe, seed=seed, device=device, on_epoch=on_epoch)
     metrics = _metrics(network, merged, epoch, record)
     stored = StoredNetwork(folder / FOLDER, blueprint, merged.mean, merged.std, data.class_names, metrics)
     _store(stored, network)
@@ -126,7 +136,7 @@ def _store(stored: StoredNetwork, network: nn.Module) -> None:
         plain = replace(stored.blueprint, auxiliary=False)
         expected = space_of(plain).build(plain).state_dict().keys()
         weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items() if name in expected}
-        save_file(weights, aside / "weights.safetensors")
+        (aside / "weights.safetensors").write_bytes(save(weights))
         (aside / "architecture.json").write_text(json.dumps(_description(stored), indent=2) + "\n")
         (aside / "metrics.json").write_text(json.dumps(stored.metrics, indent=2) + "\n")
         (aside / "README.md").write_text(_readme(stored))

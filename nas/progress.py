@@ -17,6 +17,7 @@ from nas.journal import FILE_NAME
 from nas.screening import Preview
 from nas.search_loop import Progress as SearchProgress
 from nas.searching import Watcher
+from nas.training.training_loop import Epoch
 
 PLAIN_LINES = 12  # at most so many progress lines where there is no terminal
 
@@ -39,7 +40,7 @@ class ProgressDisplay:
     @property
     def watcher(self) -> Watcher:
         """What the search is to tell."""
-        return Watcher(self._prepared, self._progressed, self._said)
+        return Watcher(self._prepared, self._progressed, self._retrained, self._said)
 
     def __enter__(self) -> Self:
         return self
@@ -77,13 +78,27 @@ class ProgressDisplay:
                 1 if record and record.measurement.ok and record.reused_from is None else 0
             )
             if self._console.is_terminal:
-                self._start_bar()
+                self._start_bar(total=self._trials)
         text = self._text(progress)
         if self._bar is not None:
-            self._bar.update(self._task, completed=progress.evaluated, text=text)
+            self._update(progress.evaluated, text)
         elif record is not None and progress.evaluated * PLAIN_LINES // self._trials > self._lines_shown:
             self._lines_shown = progress.evaluated * PLAIN_LINES // self._trials
             self._print(f"{progress.evaluated}/{self._trials} networks, {text}")
+
+    def _retrained(self, epoch: Epoch, epochs: int) -> None:
+        done = epoch.index + 1
+        left = f"loss {epoch.train_loss:.3f}, {short_time(epoch.seconds / done * (epochs - done))} left"
+        if self._console.is_terminal:
+            if self._bar is None:
+                self._start_bar(total=epochs)
+            self._update(done, left)
+        elif done * 2 == epochs or done == epochs:
+            self._print(f"{done}/{epochs} epochs, {left}")
+
+    def _update(self, completed: int, text: str) -> None:
+        if self._bar is not None:
+            self._bar.update(self._task, completed=completed, text=text)
 
     def _said(self, text: str) -> None:
         self._stop_bar()
@@ -107,10 +122,10 @@ class ProgressDisplay:
         done = progress.evaluated - (self._before or 0)
         return (time.monotonic() - self._start) / done * (self._trials - progress.evaluated) if done > 0 else None
 
-    def _start_bar(self) -> None:
+    def _start_bar(self, *, total: int) -> None:
         columns = (BarColumn(24), TextColumn("{task.completed:.0f}/{task.total:.0f}"), TimeElapsedColumn())
         self._bar = Progress(*columns, TextColumn("{task.fields[text]}"), console=self._console)
-        self._task = self._bar.add_task("search", total=self._trials, text="")
+        self._task = self._bar.add_task("", total=total, text="")
         self._bar.start()
 
     def _stop_bar(self) -> None:

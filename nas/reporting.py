@@ -6,7 +6,6 @@ import shlex
 from pathlib import Path
 
 from nas.building import DEFAULT_SIZES, stem_for
-from nas.config import SearchConfig
 from nas.errors import StorageError
 from nas.finalizing import FOLDER
 from nas.report.page import write_report

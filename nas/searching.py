@@ -6,7 +6,7 @@ import platform
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from nas.run import Run, load
 from nas.screening import Preview, Screen
 from nas.search_loop import Limits, Progress, SearchLoop
 from nas.training.recipe import get_recipe
+from nas.training.training_loop import Epoch
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.randomness import derive_generator
 from search_spaces.registry import get_space
@@ -44,11 +45,13 @@ class Watcher:
     Attributes:
         prepared: once before the first trial, with the run's folder and settings, the data, a preview of the space.
         progressed: after every record, and now and then while waiting.
+        retrained: after every epoch of the winner's retraining, with the number of epochs in all.
         said: a line worth reading.
     """
 
     prepared: Callable[[Path, SearchConfig, ImageData, Preview], None] = lambda folder, config, data, preview: None
     progressed: Callable[[Progress, Record | None], None] = lambda progress, record: None
+    retrained: Callable[[Epoch, int], None] = lambda epoch, epochs: None
     said: Callable[[str], None] = lambda text: None
 
 
@@ -115,6 +118,8 @@ def resume(folder: str | Path, *, watcher: Watcher | None = None, **changes: Any
         if content.repair:
             watcher.said(content.repair)
         config = SearchConfig.from_json(content.header["config"]).with_changes(changes)
+        if changes.get("executor") == "serial":
+            config = replace(config, workers=changes.get("workers"))
         session = _Session.prepare(config, path, watcher)
         if session.data.fingerprint != content.header["data"]["fingerprint"]:
             raise InvalidInputError(
@@ -235,7 +240,7 @@ class _Session:
 
     def _finalize(self, best: Record, journal: Journal) -> None:
         recipe = get_recipe(self.config.final_recipe)
-        self.watcher.said(f"retraining trial {best.trial.number} by recipe {recipe.name!r} ({recipe.epochs} epochs)")
+        self.watcher.said(f"retraining trial {best.trial.number} by recipe {recipe.name!r}")
         stored = finalize(
             best,
             self.screen.blueprint(best.trial.architecture),
@@ -244,6 +249,7 @@ class _Session:
             run_seed=self.config.seed,
             device=self.config.device,
             folder=self.folder,
+            on_epoch=lambda epoch: self.watcher.retrained(epoch, recipe.epochs),
         )
         journal.append("final", {"trial": best.trial.number, "metrics": stored.metrics})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from search_spaces.architecture import Blueprint, Complexity
 from search_spaces.errors import InvalidInputError
@@ -81,10 +81,16 @@ def layout_network(cells: CellPair, skeleton: Skeleton, blueprint: Blueprint) ->
     )
     shapes = [Shape(part.channels, part.size) for part in stem]
     layouts = []
+    same: dict[object, CellLayout] = {}  # most cells of a stage differ in their place only
     for placement in place_cells(skeleton, blueprint.stem, depth=depth, width=width):
-        cell = cells.normal if placement.kind == "normal" else cells.reduction
         previous = None if placement.previous is None else shapes[placement.previous]
-        layout = layout_cell(cell, skeleton, placement, previous=previous, current=shapes[placement.current])
+        current = shapes[placement.current]
+        situation = (placement.kind, placement.filters, placement.stride, previous, current)
+        if situation in same:
+            layout = replace(same[situation], placement=placement)
+        else:
+            cell = cells.normal if placement.kind == "normal" else cells.reduction
+            layout = same[situation] = layout_cell(cell, skeleton, placement, previous=previous, current=current)
         shapes.append(layout.output)
         layouts.append(layout)
     return NetworkLayout(skeleton, blueprint, tuple(stem), tuple(layouts))

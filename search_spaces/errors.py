@@ -17,6 +17,10 @@ class InvalidInputError(NASError, ValueError):
     """A value breaks a stated rule."""
 
 
+class MissingDependencyError(NASError, ImportError):
+    """A feature needs a package that is not installed; the message says which and how to get it."""
+
+
 class UnknownNameError(InvalidInputError):
     """A name is not among the known ones; the message lists them and the nearest."""
 

@@ -44,8 +44,12 @@ def search(
     resolution: Annotated[Whole, typer.Option(help="Resize images to so many pixels a side.")] = None,
     recipe: Annotated[Text, typer.Option(help="How networks are trained; `nas list recipes`. [default: proxy]")] = None,
     epochs: Annotated[Whole, typer.Option(help="Epochs a network. [default: the recipe's]")] = None,
-    recipe_set: Annotated[Texts, typer.Option(help="Change the recipe: learning_rate=0.05.")] = None,
-    controller_set: Annotated[Texts, typer.Option(help="Change the controller: population=20.")] = None,
+    recipe_set: Annotated[
+        Texts, typer.Option(metavar="NAME=VALUE", help="Change the recipe: learning_rate=0.05.")
+    ] = None,
+    controller_set: Annotated[
+        Texts, typer.Option(metavar="NAME=VALUE", help="Change the controller: population=20.")
+    ] = None,
     final_recipe: Annotated[Text, typer.Option(help="How the winner is retrained. [default: quick]")] = None,
     depth: Annotated[Whole, typer.Option(help="N, normal cells a stage. [default: by image size]")] = None,
     width: Annotated[Whole, typer.Option(help="F, filters of the first stage. [default: by image size]")] = None,
@@ -59,12 +63,17 @@ def search(
     address: Address = None,
     threads: Annotated[Whole, typer.Option(help="Torch threads a worker. [default: 1]")] = None,
     device: Device = None,
-    min_params: Annotated[Count, typer.Option(parser=parse_count, help="Fewest parameters, like 50k.")] = None,
-    max_params: Annotated[Count, typer.Option(parser=parse_count, help="Most parameters, like 1.5M.")] = None,
-    min_macs: Annotated[Count, typer.Option(parser=parse_count, help="Fewest MACs an image.")] = None,
-    max_macs: Annotated[Count, typer.Option(parser=parse_count, help="Most MACs an image.")] = None,
+    min_params: Annotated[
+        Count, typer.Option(parser=parse_count, metavar="COUNT", help="Fewest parameters, like 50k.")
+    ] = None,
+    max_params: Annotated[
+        Count, typer.Option(parser=parse_count, metavar="COUNT", help="Most parameters, like 1.5M.")
+    ] = None,
+    min_macs: Annotated[Count, typer.Option(parser=parse_count, metavar="COUNT", help="Fewest MACs an image.")] = None,
+    max_macs: Annotated[Count, typer.Option(parser=parse_count, metavar="COUNT", help="Most MACs an image.")] = None,
     target_macs: Annotated[
-        Count, typer.Option(parser=parse_count, help="Reward accuracy x (MACs / target)^-0.07, as MnasNet.")
+        Count,
+        typer.Option(parser=parse_count, metavar="COUNT", help="Reward accuracy x (MACs / target)^-0.07, as MnasNet."),
     ] = None,
     config: Annotated[Folder, typer.Option(help="Settings from a TOML file, such as a run's; flags win.")] = None,
     out: Annotated[Folder, typer.Option(help="Folder of the run. [default: a new one under results/]")] = None,

@@ -34,8 +34,8 @@ _NUMBER = re.compile(r"-?\d+\.\d{3,}")
 _VARIABLES = {pair.light: css_value(role) for role, pair in COLOURS.items()}
 _DOT = re.compile(r"M (\S+ \S+)\s+L \1\s+")  # a line that has no length once its ends are rounded
 _COLOUR = re.compile("|".join(_VARIABLES))
-# Decided by the page that the figure stands in; matplotlib names its own font first.
-_FONT_FAMILY = re.compile(r"font-family:[^;]*;?|(?<=px )'[^;]*(?=;|$)")
+# The page decides on the font. Older versions of matplotlib write `font: 10px 'DejaVu Sans', ...`.
+_FONT_FAMILY = re.compile(r"font-family:[^;]*;?\s*|(?<=px )'[^;]*(?=;|$)")
 
 
 def new_figure(width: float, height: float, *, label: str) -> Figure:
@@ -118,26 +118,24 @@ def _plain_svg(figure: Figure) -> str:
 
 def _tidy(root: ET.Element) -> None:
     """Drop what a page does not need, name colours by their role, and shorten numbers."""
-    for parent in root.iter():
+    for parent in list(root.iter()):
         for child in list(parent):
-            if child.tag == f"{_SVG}metadata" or (
-                child.tag == f"{_SVG}defs" and child.find(f"{_SVG}style") is not None
-            ):
+            # matplotlib's style sheet sets line joins for everything around it, so for the whole page
+            if child.tag == f"{_SVG}metadata" or child.find(f"{_SVG}style") is not None:
                 parent.remove(child)
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
-        if element.tag != "text" and element.tag != "tspan":
-            element.text = element.text.strip() if element.text else None
         element.tail = None
+        if element.tag not in ("text", "tspan"):
+            element.text = None
         if _HREF in element.attrib:
             element.set("href", element.attrib.pop(_HREF))
-        for key in ("d", "x", "y", "transform", "style"):
-            if key in element.attrib:
-                short = _NUMBER.sub(lambda m: f"{float(m[0]):.2f}", element.attrib[key])
-                element.set(key, _DOT.sub(r"M\1h0", short).replace("\n", ""))
+        for key in element.attrib.keys() & {"d", "x", "y", "transform", "style"}:
+            short = _NUMBER.sub(lambda match: f"{float(match[0]):.2f}", element.attrib[key])
+            element.set(key, _DOT.sub(r"M\1h0", short).replace("\n", ""))
         if "style" in element.attrib:
-            style = _FONT_FAMILY.sub("inherit" if "font:" in element.attrib["style"] else "", element.attrib["style"])
-            element.set("style", _COLOUR.sub(lambda m: _VARIABLES[m[0]], style))
+            style = _FONT_FAMILY.sub(lambda m: "" if m[0][0] == "f" else "sans-serif", element.attrib["style"])
+            element.set("style", _COLOUR.sub(lambda match: _VARIABLES[match[0]], style))
 
 
 def _rename_ids(root: ET.Element, *, prefix: str) -> None:

@@ -9,6 +9,7 @@ from typing import Literal
 
 Kind = Literal["share", "params", "macs", "seconds", "milliseconds", "number"]
 MISSING = "-"
+PERCENT = 0.01
 # unit -> its size, smallest first; a count is given in the largest unit that leaves at least 1
 COUNT_UNITS: dict[str, dict[str, float]] = {"params": {"K": 1e3, "M": 1e6}, "macs": {"M": 1e6, "G": 1e9}}
 STATUS_WORDS = {"out_of_memory": "out of memory"}  # all other statuses are words already
@@ -32,7 +33,11 @@ METRICS: dict[str, MetricStyle] = {
     "test_accuracy": MetricStyle("Test accuracy", "share"),
     "params": MetricStyle("Params", "params"),
     "macs": MetricStyle("MACs", "macs"),
+    "val_loss": MetricStyle("Validation loss", "number"),
+    "train_s": MetricStyle("Training time", "seconds"),
+    "latency_ms": MetricStyle("Latency", "milliseconds"),
 }
+REPORTED = ("val_accuracy", "test_accuracy", "params", "macs")  # what every report shows, as far as it was measured
 _UNPRINTABLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories
 _SUFFIXES: dict[str, Kind] = {"accuracy": "share", "error_rate": "share", "_ms": "milliseconds", "_s": "seconds"}
 
@@ -47,7 +52,9 @@ def metric_style(name: str) -> MetricStyle:
     if name in METRICS:
         return METRICS[name]
     suffix, kind = next(((s, k) for s, k in _SUFFIXES.items() if name.endswith(s)), ("", "number"))
-    words = (name.removesuffix(suffix) if suffix.startswith("_") else name).replace("_", " ").strip() or name
+    words = (
+        (name.removesuffix(suffix) if suffix.startswith("_") else name).replace("_", " ").strip() or name or "unnamed"
+    )
     return MetricStyle(words[0].upper() + words[1:], kind)
 
 
@@ -63,7 +70,7 @@ def format_metric(name: str, value: float | None) -> str:
         return MISSING
     kind = metric_style(name).kind
     if kind == "share":
-        return f"{100 * value:.2f}%"
+        return f"{value / PERCENT:.2f}%"
     if kind in COUNT_UNITS:
         return format_count(value, kind=kind)
     if kind == "seconds":
@@ -120,7 +127,7 @@ def metric_column(name: str, values: Iterable[float]) -> Column:
     style = metric_style(name)
     middle = ordered[len(ordered) // 2] if ordered else 1.0
     if style.kind == "share":
-        return Column(f"{style.label} (%)", 0.01, 2)
+        return Column(f"{style.label} (%)", PERCENT, 2)
     unit, size = _unit(middle, kind=style.kind)
     smallest = min((abs(value) for value in ordered if value), default=1.0)
     header = f"{style.label} ({unit})" if unit else style.label

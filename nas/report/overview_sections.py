@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from controllers.trial import Objective, Record
-from nas.report.analysis import Spent, best_record, metric_of, objective_value, spent
+from nas.report.analysis import Spent, best_record, epochs_of, metric_of, objective_value, spent
 from nas.report.formatting import (
-    METRICS,
+    REPORTED,
     format_duration,
     format_metric,
     format_number,
@@ -15,6 +17,7 @@ from nas.report.formatting import (
 from nas.report.markup import code, definitions, section, text, trial_link
 from nas.report.summary import RunSettings, RunSummary
 
+NOTED = ("trial", "epochs", "test_correct", "test_images")  # final metrics that are told beside others, or elsewhere
 STATUS_TEXTS = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}
 
 
@@ -57,38 +60,57 @@ def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
 
 
 def _answer(summary: RunSummary, best: Record) -> str:
-    """Return the figures of the best network, those of the retrained one named as such."""
-    searched = {name: value for name, value in best.measurement.metrics.items() if name in _shown(summary.objective)}
-    final = {name: value for name, value in summary.final.items() if name in METRICS or name not in searched}
+    """Return the figures of the best network: those of the search, and those of the network trained again."""
+    names = _figure_names(summary)
+    searched = _search_note(summary, best)
     entries = {}
-    for name in sorted({*searched, *final}, key=_order):
-        label = metric_style(name).label
-        if name in final and final[name] != searched.get(name):
-            entries[label if name not in searched else f"{label}, retrained"] = _figure(
-                name, final[name], "after the final training"
-            )
-        if name in searched:
-            note = "in the search" if metric_style(name).kind == "share" else ""
-            entries[label] = _figure(name, searched[name], note)
+    for name in names:
+        label, found, final = metric_style(name).label, metric_of(best, name), summary.final.get(name)
+        if found is not None:
+            note = searched if metric_style(name).kind == "share" else ""
+            entries[label] = _figure(format_metric(name, found), note=note)
+        if final is not None and final != found:
+            title, note = label if found is None else f"{label}, retrained", _retrained_note(name, summary.final)
+            entries[title] = _figure(format_metric(name, final), note=note)
     if summary.objective.target is not None:
-        value = objective_value(best, summary.objective)
-        entries["Objective"] = _figure("", value, f"weighed by {metric_style(summary.objective.cost).label}")
-    return definitions(entries, style="answer")
+        note = f"weighed by {label_in_sentence(summary.objective.cost)}"
+        entries["Objective"] = _figure(f"{objective_value(best, summary.objective):.4g}", note=note)
+    others = {
+        metric_style(name).label: text(format_metric(name, value))
+        for name, value in summary.final.items()
+        if name not in (*names, *NOTED)
+    }
+    return definitions(entries, style="answer") + definitions(others, style="facts")
 
 
-def _shown(objective: Objective) -> set[str]:
-    return (
-        {objective.metric, objective.cost, *METRICS} if objective.target is not None else {objective.metric, *METRICS}
-    )
+def _figure_names(summary: RunSummary) -> list[str]:
+    """The metrics that stand at the top of the page: the objective's own, those of every report, every accuracy."""
+    objective = summary.objective
+    accuracies = [name for name in summary.final if metric_style(name).kind == "share"]
+    own = [] if objective.metric in REPORTED else [objective.metric]
+    cost = [] if objective.target is None else [objective.cost]
+    return list(dict.fromkeys((*own, *REPORTED[:2], *accuracies, *REPORTED[2:], *cost)))
 
 
-def _order(name: str) -> tuple[int, str]:
-    known = list(METRICS)
-    return (known.index(name), "") if name in known else (-1, name)
+def _search_note(summary: RunSummary, best: Record) -> str:
+    epochs = epochs_of(best, default=summary.epochs)
+    return "in the search" + ("" if epochs is None else f", {_epochs(epochs)}")
 
 
-def _figure(name: str, value: float | None, note: str) -> str:
-    return f"{text(format_metric(name, value))}{f'<small>{text(note)}</small>' if note else ''}"
+def _retrained_note(name: str, final: Mapping[str, float]) -> str:
+    """Say what a metric of the final training rests on: epochs, and images if it is a share of test images."""
+    trained = f"after {_epochs(final['epochs'])}" if "epochs" in final else "after the final training"
+    if name != "test_accuracy" or not final.keys() >= {"test_correct", "test_images"}:
+        return trained
+    return f"{final['test_correct']:.0f} of {final['test_images']:.0f} images, {trained}"
+
+
+def _epochs(count: float) -> str:
+    return f"{count:g} epoch{'' if count == 1 else 's'}"
+
+
+def _figure(value: str, *, note: str) -> str:
+    return text(value) + (f"<small>{text(note)}</small>" if note else "")
 
 
 def _asked(settings: RunSettings, objective: Objective) -> str:
@@ -104,7 +126,7 @@ def _asked(settings: RunSettings, objective: Objective) -> str:
         **{name: "" if number is None else number for name, number in numbers.items()},
         **settings.others,
     }
-    shown = definitions({term: text(value) for term, value in pairs.items()}, style="facts")
+    shown = definitions({term.replace("_", " "): text(value) for term, value in pairs.items()}, style="facts")
     return f'<div class="asked">{shown}</div>'
 
 

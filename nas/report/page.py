@@ -7,7 +7,6 @@ import hashlib
 import os
 from pathlib import Path
 
-from nas.errors import NASError
 from nas.report.figure_sections import networks_section, progress_section, tradeoff_section
 from nas.report.markup import text
 from nas.report.overview_sections import headline, repeat_section, spent_section
@@ -57,7 +56,7 @@ def write_report(summary: RunSummary, path: Path | str) -> None:
     """Write the page to a file, whole or not at all: whoever reads it meanwhile sees the old one or the new one.
 
     Raises:
-        NASError: the file cannot be written.
+        OSError: the file cannot be written; what was there stays.
     """
     path = Path(path)
     page = render_report(summary)
@@ -66,9 +65,8 @@ def write_report(summary: RunSummary, path: Path | str) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         unfinished.write_text(page, encoding="utf-8")
         unfinished.replace(path)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise NASError(f"cannot write {path}: {error.strerror}. Make room or choose another place.") from None
+    finally:
+        unfinished.unlink(missing_ok=True)  # there only if something went wrong
 
 
 __all__ = ["SECTIONS", "RunSummary", "render_report", "write_report"]

@@ -37,6 +37,7 @@ dt{color:var(--muted);font-size:13px}
 .answer dd{font-size:28px;font-weight:600;line-height:1.3;letter-spacing:-.015em;font-variant-numeric:tabular-nums}
 .answer small{display:block;font-size:13px;font-weight:400;letter-spacing:0;color:var(--muted)}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:14px 28px}
+header .facts dt::first-letter{text-transform:uppercase}
 .facts dd{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .files{display:grid;gap:4px;margin-top:22px}
 .files div{display:grid;grid-template-columns:minmax(0,30rem) 1fr;gap:0 20px}

@@ -16,7 +16,7 @@ from nas.report.analysis import (
     metric_of,
     reason_of,
 )
-from nas.report.formatting import METRICS, format_metric, format_number, metric_column, status_words
+from nas.report.formatting import REPORTED, format_metric, format_number, metric_column, status_words
 from nas.report.markup import header_cell, section, table, text, trial_link, trial_links
 from nas.report.summary import RunSummary
 
@@ -82,7 +82,7 @@ def _columns(summary: RunSummary, best: Record | None) -> list[_Column]:
 def _metric_names(summary: RunSummary) -> list[str]:
     """The objective's metrics and those that every reader knows."""
     objective = summary.objective
-    return list(dict.fromkeys((objective.metric, *([objective.cost] if objective.target else []), *METRICS)))
+    return list(dict.fromkeys((objective.metric, *([objective.cost] if objective.target else []), *REPORTED)))
 
 
 def _metric_cells(summary: RunSummary, name: str) -> _Column:

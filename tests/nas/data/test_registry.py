@@ -45,14 +45,12 @@ def test_options_reach_the_data() -> None:
     assert len(data.train) == 25
 
 
-def test_importing_is_light() -> None:
-    heavy = "torchvision sklearn scipy PIL pandas ray optuna matplotlib"
-    code = f"import sys, nas.data; print([name for name in {heavy.split()!r} if name in sys.modules])"
+def test_importing_is_light_and_a_fresh_process_loads_the_same_data() -> None:
+    """One process for both: starting one takes seconds."""
+    code = """
+import sys, nas.data
+print([name for name in "torchvision sklearn scipy PIL pandas ray optuna matplotlib".split() if name in sys.modules])
+print(nas.data.load_data("digits").fingerprint)
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
-
-
-def test_the_same_data_comes_in_a_fresh_process() -> None:
-    code = "import nas.data; print(nas.data.load_data('digits').fingerprint)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == load_data("digits").fingerprint
+    assert done.stdout.split() == ["[]", load_data("digits").fingerprint]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from controllers.trial import Measurement, Record, Trial
+from nas.report.page import render_report
 from nas.report.summary import RunSettings, RunSummary
 from search_spaces.architecture import Architecture, Decision
 from search_spaces.graph import Block, Cell, Edge
@@ -17,7 +18,7 @@ from search_spaces.operations import OPERATION_SETS
 DECISIONS = tuple(Decision(f"layer{i}_operation", ("conv", "pool", "skip")) for i in range(6))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def random_cell() -> Callable[..., Cell]:
     """Return a function that draws a cell of the 13 operations."""
 
@@ -34,7 +35,7 @@ def random_cell() -> Callable[..., Cell]:
     return draw
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ok() -> Callable[..., Record]:
     """Return a function that makes the record of a success."""
 
@@ -52,7 +53,7 @@ def ok() -> Callable[..., Record]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def failed() -> Callable[..., Record]:
     """Return a function that makes the record of a failure."""
 
@@ -63,9 +64,9 @@ def failed() -> Callable[..., Record]:
     return make
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def full_run(ok: Callable[..., Record], failed: Callable[..., Record], random_cell: Callable[..., Cell]) -> RunSummary:
-    """A run with everything a page can show: successes, failures, a reused result, parents, cells, commands."""
+    """Return a run with everything a page can show: successes, failures, a reused result, parents, cells, commands."""
     records = [ok(i, 0.9 + i * 0.001, parents=(i - 1,) if i else ()) for i in range(20)]
     records += [failed(20, error="Traceback\n  line 1\nValueError: 3 channels"), failed(21, "infeasible", "too large")]
     records += [ok(22, 0.919, choices=records[19].trial.architecture.choices, reused_from=19)]
@@ -73,7 +74,7 @@ def full_run(ok: Callable[..., Record], failed: Callable[..., Record], random_ce
         "my-run",
         settings=RunSettings("toy", "evolution", "digits", "proxy", "serial", 20, 1, 0, {"Constraint": "params"}),
         records=records,
-        cells={i: {"normal": random_cell(i, blocks=5), "reduction": random_cell(99, blocks=4)} for i in range(12, 20)},
+        cells={i: {"normal": random_cell(i, blocks=2), "reduction": random_cell(99, blocks=3)} for i in range(12, 20)},
         decisions=DECISIONS,
         final={"test_accuracy": 0.9876},
         files={"best/network.py": "the network"},
@@ -83,3 +84,9 @@ def full_run(ok: Callable[..., Record], failed: Callable[..., Record], random_ce
         epochs=8,
         reason="20 networks evaluated",
     )
+
+
+@pytest.fixture(scope="session")
+def full_page(full_run: RunSummary) -> str:
+    """Return the page of that run."""
+    return render_report(full_run)

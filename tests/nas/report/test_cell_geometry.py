@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
@@ -13,14 +13,14 @@ from nas.report.cell_layers import OUTPUT, layers_of
 from search_spaces.genotypes import CELLS
 from search_spaces.graph import Block, Cell, Edge
 
-RandomCell = Callable[..., Cell]
+Layouts = list[tuple[Cell, CellGeometry]]
 
 
-def _geometries(random_cell: RandomCell) -> Iterator[tuple[Cell, CellGeometry]]:
-    for blocks in range(1, 9):
-        for seed in range(6):
-            cell = random_cell(seed, blocks=blocks, extra=seed % 3)
-            yield cell, cell_geometry(cell, operation_width=90)
+@pytest.fixture(scope="module")
+def layouts(random_cell: Callable[..., Cell]) -> list[tuple[Cell, CellGeometry]]:
+    """Random cells of 1 to 8 blocks, some with inputs and used blocks in their concatenation, laid out."""
+    cells = [random_cell(seed, blocks=blocks, extra=seed % 3) for blocks in range(1, 9) for seed in range(6)]
+    return [(cell, cell_geometry(cell, operation_width=90)) for cell in cells]
 
 
 def _curve(wire: Wire) -> np.ndarray:
@@ -40,44 +40,44 @@ def _crosses(wire: Wire, box: Box) -> bool:
     return bool(inside.any())
 
 
-def test_boxes_do_not_overlap(random_cell: RandomCell) -> None:
-    for _, geometry in _geometries(random_cell):
+def test_boxes_do_not_overlap(layouts: Layouts) -> None:
+    for _, geometry in layouts:
         boxes = [*geometry.inputs, *(block.frame for block in geometry.blocks), geometry.output]
         assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
 
 
-def test_parts_of_a_block_lie_apart_inside_its_frame(random_cell: RandomCell) -> None:
-    for _, geometry in _geometries(random_cell):
+def test_parts_of_a_block_lie_apart_inside_its_frame(layouts: Layouts) -> None:
+    for _, geometry in layouts:
         for block in geometry.blocks:
             parts = [*block.operations, block.join]
             assert all(block.frame.contains(part) for part in parts)
             assert not any(a.overlaps(b) for a, b in combinations(parts, 2))
 
 
-def test_no_wire_runs_through_a_box(random_cell: RandomCell) -> None:
-    for _, geometry in _geometries(random_cell):
+def test_no_wire_runs_through_a_box(layouts: Layouts) -> None:
+    for _, geometry in layouts:
         boxes = [*geometry.inputs, *(block.frame for block in geometry.blocks), geometry.output]
         assert not any(_crosses(wire, box) for wire in geometry.wires for box in boxes)
 
 
-def test_everything_lies_within_the_stated_size(random_cell: RandomCell) -> None:
-    for _, geometry in _geometries(random_cell):
+def test_everything_lies_within_the_stated_size(layouts: Layouts) -> None:
+    for _, geometry in layouts:
         page = Box(-1e-6, -1e-6, geometry.width + 2e-6, geometry.height + 2e-6)
         assert all(page.contains(box) for box in (*geometry.inputs, *(b.frame for b in geometry.blocks)))
         assert all(page.contains(Box(*point, 0, 0)) for wire in geometry.wires for point in (wire.start, wire.end))
 
 
-def test_every_read_has_one_arrow(random_cell: RandomCell) -> None:
+def test_every_read_has_one_arrow(layouts: Layouts) -> None:
     """One arrow per edge of a block and per state of the concatenation, and each carries the state that is read."""
-    for cell, geometry in _geometries(random_cell):
+    for cell, geometry in layouts:
         arrows = sorted(wire.state for wire in geometry.wires if wire.arrow)
         read = [edge.state for block in cell.blocks for edge in block.edges]
         assert arrows == sorted([*read, *cell.concat])
 
 
-def test_wires_are_unbroken(random_cell: RandomCell) -> None:
+def test_wires_are_unbroken(layouts: Layouts) -> None:
     """Every wire starts where its state's box or another wire of the state ends."""
-    for _, geometry in _geometries(random_cell):
+    for _, geometry in layouts:
         boxes = [*geometry.inputs, *(block.frame for block in geometry.blocks)]
         for wire in geometry.wires:
             exits = [(boxes[wire.state].right, boxes[wire.state].y)]
