@@ -207,6 +207,18 @@ class Journal:
             return  # the torn line is cut off when the run is resumed
 
 
+def is_being_written(folder: Path) -> bool:
+    """Return whether a process has the journal of a run open for writing."""
+    try:
+        with (folder / FILE_NAME).open("rb") as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def _format(number: int, kind: str, data: dict[str, Any]) -> bytes:
     body = json.dumps({"n": number, "event": kind, "data": data}, separators=(",", ":"), allow_nan=False).encode()
     return b'%s,"crc":"%08x"}\n' % (body[:-1], zlib.crc32(body))

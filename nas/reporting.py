@@ -8,6 +8,9 @@ from pathlib import Path
 from nas.building import DEFAULT_SIZES, stem_for
 from nas.errors import StorageError
 from nas.finalizing import FOLDER
+from nas.journal import is_being_written
+from nas.report.analysis import top_records
+from nas.report.figure_sections import NUM_SHOWN
 from nas.report.page import write_report
 from nas.report.summary import RunSettings, RunStatus, RunSummary
 from nas.run import Run
@@ -16,7 +19,6 @@ from search_spaces.nasnet import CellSpace
 from search_spaces.registry import get_space
 
 PAGE = "report.html"
-DRAWN = 10  # networks whose cells a page draws at most
 
 
 def write_run_report(run: Run) -> Path:
@@ -38,7 +40,7 @@ def write_run_report(run: Run) -> Path:
 def summarize(run: Run) -> RunSummary:
     """Return what a report shows of a run."""
     config = run.config
-    status: RunStatus = "finished" if run.final else "interrupted"
+    status: RunStatus = "running" if is_being_written(run.folder) else "finished" if run.final else "interrupted"
     return RunSummary(
         name=run.folder.resolve().name,
         status=status,
@@ -80,7 +82,8 @@ def _cells(run: Run) -> dict[int, dict[str, Cell]]:
     space = get_space(run.config.space)
     if not isinstance(space, CellSpace):
         return {}
-    return {record.trial.number: space.cells(record.trial.architecture) for record in run.ranked()[:DRAWN]}
+    shown = top_records(run.records, objective=run.config.objective, count=NUM_SHOWN)
+    return {record.trial.number: space.cells(record.trial.architecture) for record in shown}
 
 
 def _files(run: Run) -> dict[str, str]:

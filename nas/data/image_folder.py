@@ -42,11 +42,11 @@ def read_folder(options: LoadOptions) -> Pools:
             images than fit into memory.
     """
     root = _check_root(options)
-    train_folder = _find(root, ("train",))
-    class_names = _list_classes(train_folder or root)
-    train = list_images(train_folder or root, class_names)
-    _check_classes(train_folder or root, class_names, train)
-    held_out = [_find(root, names) if train_folder else None for names in (_VALIDATION_FOLDERS, _TEST_FOLDERS)]
+    train_folder = _find_train(root)
+    class_names = _list_classes(train_folder)
+    train = list_images(train_folder, class_names)
+    _check_classes(train_folder, class_names, train)
+    held_out = (_find(root, _VALIDATION_FOLDERS), _find(root, _TEST_FOLDERS))
     others = [list_images(folder, class_names) if folder else None for folder in held_out]
     resolution = options.resolution or read_resolution(train.paths[0])
     pools = [_to_pool(listing, resolution, options) if listing else None for listing in others]
@@ -63,6 +63,17 @@ def _check_root(options: LoadOptions) -> Path:
     return options.folder
 
 
+def _find_train(root: Path) -> Path:
+    """Return the folder of the training classes: ``train``, or the root itself where nothing is held out in it."""
+    train = _find(root, ("train",))
+    held_out = _find(root, (*_VALIDATION_FOLDERS, *_TEST_FOLDERS))
+    if train is None and held_out is not None:
+        raise InvalidInputError(
+            f"{root} has a folder {held_out.name!r} but none named 'train': put the training classes into 'train'."
+        )
+    return train or root
+
+
 def _find(root: Path, names: tuple[str, ...]) -> Path | None:
     return next((root / name for name in names if (root / name).is_dir()), None)
 
@@ -70,11 +81,6 @@ def _find(root: Path, names: tuple[str, ...]) -> Path | None:
 def _list_classes(folder: Path) -> tuple[str, ...]:
     """Return the names of the folders in a folder, sorted."""
     names = sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    splits = [name for name in names if name in (*_VALIDATION_FOLDERS, *_TEST_FOLDERS)]
-    if splits and folder.name != "train":
-        raise InvalidInputError(
-            f"{folder} has a folder {splits[0]!r} but none named 'train': put the training classes into 'train'."
-        )
     if len(names) < 2:
         raise InvalidInputError(
             f"{folder} must hold a folder for each of at least 2 classes, got {', '.join(names) or 'none'}: "

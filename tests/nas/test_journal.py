@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nas.errors import JournalError, StorageError
-from nas.journal import FILE_NAME, Journal, read_journal
+from nas.journal import FILE_NAME, Journal, is_being_written, read_journal
 
 HEADER = {"config": {"seed": 1}}
 json_values = st.recursive(
@@ -145,9 +145,11 @@ def test_other_version_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_two_writers_cannot_open_one_run(tmp_path: Path) -> None:
     journal = Journal.create(tmp_path, HEADER)
+    assert is_being_written(tmp_path)
     with pytest.raises(JournalError, match="another process"):
         Journal.reopen(tmp_path)
     journal.close()
+    assert not is_being_written(tmp_path)
     Journal.reopen(tmp_path)[0].close()
 
 

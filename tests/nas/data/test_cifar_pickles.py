@@ -1,5 +1,6 @@
 """CIFAR's Python files are read without running what they say."""
 
+import itertools
 import pickle
 import struct
 from pathlib import Path
@@ -16,17 +17,21 @@ PIXELS = RNG.integers(0, 256, (NUM, 3072), dtype=np.uint8)
 LABELS = [3, 1, 4, 1, 5]
 
 
-def _write_as_python_2(path: Path, *, labels_key: bytes = b"labels") -> None:
-    """Write what Python 2's pickler made of the dictionary, instruction by instruction (protocol 2)."""
+def _write_as_python_2(path: Path, *, labels_key: bytes = b"labels", remembered: int = 0) -> None:
+    """Write what Python 2's pickler made of the dictionary, instruction by instruction (protocol 2).
+
+    `remembered` counts what the pickler had seen before; from 256 on it numbers with another instruction.
+    """
 
     def text(content: bytes) -> bytes:
         short = len(content) < 256
         return (b"U" + bytes([len(content)]) if short else b"T" + struct.pack("<i", len(content))) + content
 
-    memo = iter(range(256))
+    memo = itertools.count(remembered)
 
     def put() -> bytes:
-        return b"q" + bytes([next(memo)])
+        number = next(memo)
+        return b"q" + bytes([number]) if number < 256 else b"r" + struct.pack("<i", number)
 
     stream = b"\x80\x02}" + put() + b"("
     stream += text(b"batch_label") + put() + text(b"training batch 1 of 5") + put()
@@ -49,9 +54,9 @@ def _check(path: Path, labels_key: str = "labels") -> None:
     assert np.array_equal(records[:, 1:], PIXELS)
 
 
-@pytest.mark.parametrize("labels_key", ["labels", "fine_labels"])
-def test_a_python_2_file_is_read(tmp_path: Path, labels_key: str) -> None:
-    _write_as_python_2(tmp_path / "batch", labels_key=labels_key.encode())
+@pytest.mark.parametrize(("labels_key", "remembered"), [("labels", 0), ("fine_labels", 10_000)])
+def test_a_python_2_file_is_read(tmp_path: Path, labels_key: str, remembered: int) -> None:
+    _write_as_python_2(tmp_path / "batch", labels_key=labels_key.encode(), remembered=remembered)
     unpickled = pickle.loads((tmp_path / "batch").read_bytes(), encoding="bytes")
     assert np.array_equal(unpickled[b"data"], PIXELS)
     _check(tmp_path / "batch", labels_key)

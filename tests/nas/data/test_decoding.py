@@ -97,6 +97,15 @@ def test_what_is_no_image_is_one_clear_error(tmp_path: Path, content: bytes) -> 
         decode_images([tmp_path / "bad.png"], channels=3, resolution=4, resize=True)
 
 
+def test_a_broken_part_inside_an_image_is_one_clear_error(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (256, 256, 3), dtype=np.uint8)
+    path = _save(tmp_path / "bad.png", noise)
+    first, rest = path.read_bytes().split(b"IDAT", 1)
+    path.write_bytes(first + b"IDAT" + rest.replace(b"IDAT", b"\0\0\0\0", 1))
+    with pytest.raises(InvalidInputError, match=r"bad\.png cannot be decoded: broken PNG file"):
+        decode_images([path], channels=3, resolution=256, resize=False)
+
+
 def test_pixels_of_more_than_8_bits_are_refused_rather_than_cut_off(tmp_path: Path) -> None:
     path = _save(tmp_path / "deep.png", np.full((4, 4), 40_000, dtype=np.uint16))
     with pytest.raises(InvalidInputError, match=r"deep\.png cannot be decoded: its pixels have more than 8 bits"):

@@ -116,9 +116,9 @@ def test_a_wrong_gzip_checksum_is_noticed(tmp_path: Path) -> None:
 
 def test_broken_compressed_bytes_are_noticed(tmp_path: Path) -> None:
     content = bytearray(gzip.compress(bytes(range(256)) * 4))
-    content[12] ^= 0xFF
+    content[10] = 0xFF
     (tmp_path / "file.gz").write_bytes(content)
-    with pytest.raises(InvalidInputError, match="cannot be used"):
+    with pytest.raises(InvalidInputError, match=r"cannot be used: .*invalid block type"):
         read_exactly(tmp_path / "file.gz", 1024)
 
 

@@ -60,6 +60,12 @@ def test_select_takes_images_labels_and_keys_together(make_split: MakeSplit) -> 
     assert torch.equal(part.keys, hash_images(part.images))
 
 
+def test_select_keeps_the_keys_of_the_images_as_they_were(make_split: MakeSplit) -> None:
+    split = make_split(5)
+    resized = Split(255 - split.images, split.labels, split.keys)
+    assert torch.equal(resized.select(torch.tensor([3])).keys, split.keys[3:4])
+
+
 def test_classes_are_counted_even_when_empty(make_split: MakeSplit) -> None:
     assert make_split(7).count_classes(4) == (3, 2, 2, 0)
 

@@ -63,6 +63,14 @@ def test_pixels_and_labels_belong_together(split: Path) -> None:
         assert np.array_equal(image.permute(1, 2, 0).numpy(), np.asarray(Image.open(path)))
 
 
+def test_files_are_taken_in_the_order_of_their_paths(split: Path) -> None:
+    for old, new in (("0", "b1"), ("1", "b10"), ("2", "a2")):
+        (split / "val/cat" / f"{old}.png").rename(split / "val/cat" / f"{new}.png")
+    paths = [split / "val/cat" / f"{name}.png" for name in ("a2", "b1", "b10")]
+    keys = load_data("folder", root=split).validation.keys[:3]
+    assert keys.tolist() == hash_contents(path.read_bytes() for path in paths).tolist()
+
+
 def test_given_splits_are_kept(split: Path) -> None:
     assert _sizes(load_data("folder", root=split)) == (20, 6, 8)
 
@@ -191,7 +199,7 @@ def test_fewer_than_two_classes_are_refused_with_the_layout(tmp_path: Path) -> N
 
 def test_held_out_folders_without_train_are_no_classes(split: Path) -> None:
     shutil.move(split / "train", split / "training")
-    with pytest.raises(InvalidInputError, match="has a folder 'test' but none named 'train'"):
+    with pytest.raises(InvalidInputError, match="has a folder 'val' but none named 'train'"):
         load_data("folder", root=split)
 
 

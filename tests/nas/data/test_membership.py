@@ -50,7 +50,7 @@ def test_an_empty_share_holds_nothing() -> None:
 
 @st.composite
 def _labelled_keys(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor]:
-    labels = draw(st.lists(st.integers(0, 4), min_size=1, max_size=40))
+    labels = draw(st.lists(st.integers(0, 4), min_size=12, max_size=40))
     keys = draw(st.lists(st.integers(0, 2**63 - 1), min_size=len(labels), max_size=len(labels), unique=True))
     return torch.tensor(keys), torch.tensor(labels)
 
