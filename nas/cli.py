@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any, Optional
 
 import typer
@@ -65,18 +64,3 @@ def main() -> None:
     except NASError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, InvalidInputError | JournalError) else 1)
-
-
-def existing_folder(path: Path) -> Path:
-    """Return the path of a folder that exists.
-
-    Raises:
-        InvalidInputError: there is none.
-    """
-    if not path.is_dir():
-        raise InvalidInputError(f"there is no folder {path}: give a run's folder, such as one under results/.")
-    return path
-
-
-if __name__ == "__main__":
-    main()

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load, save
 from torch import nn
 
 from controllers.trial import Record
@@ -66,7 +66,7 @@ class StoredNetwork:
         network = space_of(self.blueprint).build(self.blueprint)
         path = self.folder / "weights.safetensors"
         try:
-            network.load_state_dict(load_file(path))
+            network.load_state_dict(load(path.read_bytes()))
         except (OSError, SafetensorError) as error:
             raise NASError(f"cannot read the weights in {path}: {error}.") from None
         except RuntimeError as error:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,16 @@ def _one_thread() -> None:
 def golden() -> Any:
     """Return a function that reads a golden file."""
     return lambda name: json.loads((GOLDEN / name).read_text())
+
+
+@pytest.fixture(autouse=True)
+def _collect_what_ray_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Ray leaves open files and processes to the garbage collector: collect them here, not in a later test."""
+    yield
+    if request.node.get_closest_marker("ray"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ def tables() -> ModuleType:
 
 
 @lru_cache
-def fresh_traces(names: tuple[str, ...]) -> dict[str, list[list[int]]]:
+def fresh_traces(names: tuple[str, ...]) -> dict[str, list[dict[str, list[int]]]]:
     command = [sys.executable, str(TABLE_SPACE), *names]
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

@@ -113,11 +113,11 @@ def quick(name: str, space: SearchSpace, *, seed: int = 0, objectives: tuple[Obj
     return make_controller(name, space, objectives, seed, QUICK.get(name))
 
 
-def trace(name: str, *, seed: int) -> list[list[int]]:
-    """Return what a controller asks for in twelve rounds."""
+def trace(name: str, *, seed: int) -> list[dict[str, Any]]:
+    """Return what a controller asks for in sixteen rounds."""
     space = TableSpace()
-    records = run(quick(name, space, seed=seed), by_table(space), 12)
-    return [list(record.trial.architecture.choices) for record in records]
+    trials = [record.trial for record in run(quick(name, space, seed=seed), by_table(space), 16)]
+    return [{"choices": list(trial.architecture.choices), "parents": list(trial.parents)} for trial in trials]
 
 
 if __name__ == "__main__":

@@ -1,0 +1,112 @@
+"""`nas list`: what can be named in the other commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from nas.cli import app
+
+Rows = list[tuple[str, ...]]  # the first one holds the column names
+
+
+class Listed(StrEnum):
+    """What `nas list` can list."""
+
+    spaces = "spaces"
+    operations = "operations"
+    cells = "cells"
+    networks = "networks"
+    controllers = "controllers"
+    datasets = "datasets"
+    recipes = "recipes"
+
+
+@app.command("list")
+def list_(kind: Annotated[Listed, typer.Argument(help="What to list.")]) -> None:
+    """List what can be named in the other commands.
+
+    Example: nas list controllers
+    """
+    headers, *rows = _LISTINGS[kind]()
+    terminal = Console().is_terminal
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for header in headers:
+        table.add_column(header, overflow="fold", no_wrap=not terminal)  # a pipe gets whole lines, however long
+    for row in rows:
+        table.add_row(*row)
+    Console(markup=False, highlight=False, width=None if terminal else 1000).print(table)
+
+
+def _spaces() -> Rows:
+    from search_spaces.registry import SPACES, get_space
+
+    spaces = [get_space(name) for name in SPACES]
+    rows = [(space.name, str(len(space.decisions)), f"{space.size:.1e}") for space in spaces]
+    return [("space", "decisions", "points"), *rows]
+
+
+def _operations() -> Rows:
+    from search_spaces.operations import OPERATION_SETS
+
+    return [("set", "operations"), *((name, " ".join(names)) for name, names in OPERATION_SETS.items())]
+
+
+def _cells() -> Rows:
+    from search_spaces.genotypes import CELLS
+
+    return [("cell", "space that holds it", "from"), *((c.name, c.space, c.source) for c in CELLS.values())]
+
+
+def _networks() -> Rows:
+    from nas.building import complexity
+    from search_spaces.genotypes import NETWORKS, published_blueprint
+
+    rows: Rows = [("network", "cells", "input", "parameters", "MACs")]
+    for name, network in NETWORKS.items():
+        cost = complexity(published_blueprint(name))
+        size = f"{network.resolution}x{network.resolution}"
+        rows.append((name, network.cells, size, f"{cost.params:,}", f"{cost.macs:,}"))
+    return rows
+
+
+def _controllers() -> Rows:
+    from controllers.registry import CONTROLLERS
+
+    return [("controller", "what it does"), *((name, kind.description) for name, kind in CONTROLLERS.items())]
+
+
+def _datasets() -> Rows:
+    from nas.data import DATASETS
+
+    rows: Rows = [("data set", "image", "classes", "images", "licence")]
+    for dataset in DATASETS.values():
+        shape = "x".join(map(str, dataset.shape)) if dataset.shape else "any"
+        rows.append((dataset.name, shape, str(dataset.classes or "any"), dataset.images, dataset.licence))
+    return rows
+
+
+def _recipes() -> Rows:
+    from nas.training.recipe import RECIPES
+
+    rows: Rows = [("recipe", "epochs", "settings")]
+    for recipe in RECIPES.values():
+        settings = {k: v for k, v in recipe.to_json().items() if k not in ("name", "epochs")}
+        rows.append((recipe.name, str(recipe.epochs), ", ".join(f"{k}={v}" for k, v in settings.items())))
+    return rows
+
+
+_LISTINGS: dict[Listed, Callable[[], Rows]] = {
+    Listed.spaces: _spaces,
+    Listed.operations: _operations,
+    Listed.cells: _cells,
+    Listed.networks: _networks,
+    Listed.controllers: _controllers,
+    Listed.datasets: _datasets,
+    Listed.recipes: _recipes,
+}
