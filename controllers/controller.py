@@ -94,16 +94,16 @@ class Controller(ABC):
         """Learn from records, in the given order; any number, failures included.
 
         Raises:
-            InvalidInputError: a record's trial was never asked for here or was already told; nothing of
-                that record is learnt.
+            InvalidInputError: a record's trial was never asked for here or was already told, or its
+                measurement lacks a metric; nothing of that record or the later ones is learnt.
         """
         for record in records:
             number = record.trial.number
             if self._pending.get(number) != record.trial:
                 state = "was already told" if 0 <= number < self._asked else "was never asked for"
                 raise InvalidInputError(f"tell takes records of asked trials: trial {number} {state} here.")
-            del self._pending[number]
             self.learn(record)
+            del self._pending[number]
 
     @property
     @final

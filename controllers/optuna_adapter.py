@@ -16,6 +16,7 @@ import numpy as np
 from controllers.controller import Controller, Proposal
 from controllers.trial import Objective, Record
 from search_spaces.errors import InvalidInputError, MissingDependencyError, UnknownNameError
+from search_spaces.randomness import derive_seed
 from search_spaces.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -40,11 +41,10 @@ UNSUITABLE = {"brute_force": _VISITS_ALL, "cmaes": _CONTINUOUS, "grid": _VISITS_
 class OptunaSampler(Controller):
     """Propose what an Optuna sampler suggests.
 
-    Two things differ from the sampler alone. Every ask takes a fresh sampler, seeded from the trial's number,
-    over the one study that holds all trials: samplers keep what they learn in the study, so only their random
-    stream is replaced, and a resumed run asks for the same networks. And failures are told as values worse
-    than any result, since samplers ignore failed trials: one spread of the results below the worst, in every
-    objective. Until there is a result to be worse than, failures are left running, which TPE and GP avoid too.
+    Two things differ from the sampler alone. Its random streams restart at every ask from the trial's own
+    number, so a resumed run asks for the same networks. And failures are told as values worse than any result,
+    since samplers ignore failed trials: one spread of the results below the worst, in every objective. Until
+    there is a result to be worse than, failures are left running, which TPE and GP avoid too.
 
     A sampler may suggest a network again.
     """
@@ -63,16 +63,16 @@ class OptunaSampler(Controller):
             space: where to search.
             objectives: one, or several if the sampler can handle them.
             seed: every random draw derives from it.
-            sampler: makes a sampler with the given seed.
+            sampler: makes a sampler with the given seed; called once.
 
         Raises:
             MissingDependencyError: Optuna is not installed.
         """
         super().__init__(space, objectives, seed)
         optuna = _import_optuna()
-        self._sampler = sampler
         with _quiet():
-            self._study = optuna.create_study(directions=["maximize"] * len(self.objectives), sampler=sampler(0))
+            self._sampler = sampler(derive_seed(seed, 0, "sampler") % 2**32)
+            self._study = optuna.create_study(directions=["maximize"] * len(self.objectives), sampler=self._sampler)
         self._distributions = {
             decision.name: optuna.distributions.CategoricalDistribution(range(len(decision)))
             for decision in space.decisions
@@ -83,8 +83,8 @@ class OptunaSampler(Controller):
 
     def propose(self, number: int, rng: np.random.Generator) -> Proposal:
         """Return what the sampler suggests."""
+        _restart(self._sampler, int(rng.integers(2**32)))
         with _quiet():
-            self._study.sampler = self._sampler(int(rng.integers(2**32)))
             suggested = self._study.ask(self._distributions)
         choices = [suggested.params.get(decision.name, 0) for decision in self.space.decisions]
         return Proposal(self.space.architecture(choices))
@@ -140,6 +140,21 @@ def make_sampler_factory(name: str, options: Mapping[str, Any]) -> SamplerFactor
     except (TypeError, ValueError) as error:
         raise InvalidInputError(f"controller 'optuna:{name}' does not take {dict(options)}: {error}.") from error
     return make
+
+
+def _restart(sampler: BaseSampler, seed: int) -> None:
+    """Seed every random stream of a sampler and of those it leans on.
+
+    Optuna itself restarts them from the system's entropy only. A sampler that keeps its streams elsewhere
+    stays reproducible, as a whole run, by the seed that it was made with.
+    """
+    from optuna.samplers import BaseSampler
+
+    for part in vars(sampler).values():
+        if isinstance(part, BaseSampler):
+            _restart(part, seed)
+        elif isinstance(stream := getattr(part, "rng", None), np.random.RandomState):
+            stream.seed(seed)
 
 
 def _import_optuna() -> Any:

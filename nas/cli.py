@@ -64,3 +64,10 @@ def main() -> None:
     except NASError as error:
         Console(stderr=True).print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, InvalidInputError | JournalError) else 1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print("stopped", highlight=False)
+        sys.exit(1)
+    finally:
+        # CPython exits as if killed when an interruption once passed through an exec of source text, as module loading
+        # does, even where it was caught since; the next exec of source text clears that mark.
+        exec("")

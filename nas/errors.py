@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from search_spaces.errors import InvalidInputError, NASError, UnknownNameError
+from search_spaces.errors import InvalidInputError, MissingDependencyError, NASError, UnknownNameError
 
 
 class JournalError(NASError):
@@ -11,10 +11,6 @@ class JournalError(NASError):
 
 class StorageError(NASError):
     """Something could not be written: a full disk, a lost mount. What was written before is kept."""
-
-
-class MissingDependencyError(NASError, ImportError):
-    """A feature needs a package that is not installed; the message says which and how to get it."""
 
 
 class DivergedError(NASError):

@@ -157,8 +157,10 @@ def resume(
 
 def _carry_out(job: Callable[[Watcher], Run]) -> None:
     """Run a search with a progress display, then print the answer; Ctrl-C ends it cleanly."""
+    from nas.interrupts import load_training_libraries
     from nas.progress import ProgressDisplay
 
+    load_training_libraries()
     console = Console(stderr=True)
     with ProgressDisplay(console) as display:
         try:

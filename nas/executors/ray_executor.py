@@ -49,11 +49,12 @@ class RayOptions:
 class _Worker:
     """What runs in each actor."""
 
-    def __init__(self, evaluator: Evaluator, threads: int) -> None:
+    def __init__(self, evaluator: list[Any], threads: int) -> None:
+        import ray
         import torch
 
         torch.set_num_threads(threads)
-        self._evaluator = evaluator
+        self._evaluator: Evaluator = ray.get(evaluator[0])
 
     def evaluate(self, trial: Trial) -> Measurement:
         return evaluate_safely(self._evaluator, trial)
@@ -101,8 +102,10 @@ class RayExecutor(Executor):
             max_restarts=-1,
             max_task_retries=0,  # a call that died is reported to us, and we decide
         )(_Worker)
-        shared = self._ray.put(evaluator)  # once in the object store, however many actors read it
-        return [actor_class.remote(shared, options.threads) for _ in range(count)]
+        # Once in the object store, however many actors read it. The reference travels inside a list, so that Ray
+        # does not resolve it for the constructor, and lives here, so that a restarted actor finds the object.
+        self._shared = self._ray.put(evaluator)
+        return [actor_class.remote([self._shared], options.threads) for _ in range(count)]
 
     @property
     def num_workers(self) -> int:

@@ -13,7 +13,7 @@ from search_spaces.errors import InvalidInputError
 
 
 def test_golden_trace(tables: ModuleType, golden: Any) -> None:
-    """Made by `python tests/controllers/table_space.py random evolution`; exact, but for a change of numpy's streams."""
+    """Made by `python tests/controllers/table_space.py random evolution`; exact while numpy's streams are."""
     assert tables.trace("random", seed=0) == golden("controller_traces.json")["random"]
 
 
@@ -25,7 +25,7 @@ def test_results_change_nothing(tables: ModuleType) -> None:
 
 
 def test_every_decision_is_drawn_uniformly(tables: ModuleType) -> None:
-    """1,000 draws of 6 decisions of 5 options: 30 counts of 200 expected (sd 12.6); five sd is passed once in 60,000."""
+    """1,000 draws of 6 decisions of 5 options: 30 counts near 200 (sd 12.6); one is five sd off once in 60,000 runs."""
     trials = RandomSearch(tables.TableSpace()).ask(1_000)
     for i in range(6):
         for option in range(5):

@@ -186,7 +186,8 @@ def test_command_prints_where_everything_lies(tmp_path: Path, cli: Callable[...,
     assert "best network: test accuracy" in answer.out
 
 
-def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(run: Run, tmp_path: Path) -> None:
+@pytest.mark.parametrize("delay_s", [0.0, 0.3])
+def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(run: Run, tmp_path: Path, delay_s: float) -> None:
     folder = tmp_path / "stopped"
     command = [sys.executable, "-m", "nas", "search", *FLAGS, "--out", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -194,6 +195,7 @@ def test_ctrl_c_stops_cleanly_and_says_how_to_go_on(run: Run, tmp_path: Path) ->
     while not ((folder / FILE_NAME).exists() and b'"asked"' in (folder / FILE_NAME).read_bytes()):
         assert time.monotonic() < end
         time.sleep(0.02)
+    time.sleep(delay_s)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 1, out + err

@@ -1,0 +1,65 @@
+"""From a name to a network: sizes, stems, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+import nas
+from nas.building import stem_for
+from nas.errors import InvalidInputError, UnknownNameError
+from search_spaces.architecture import Architecture
+
+
+def test_published_network_at_its_own_size() -> None:
+    blueprint = nas.get_blueprint("nasnet-a-large")
+    assert (blueprint.resolution, blueprint.classes, blueprint.depth, blueprint.width) == (331, 1000, 6, 168)
+    assert nas.complexity(blueprint).params == 88_753_150
+
+
+def test_nasnet_mobile_with_six_cells_a_stage() -> None:
+    """6 @ 1056, whose count is known from a library's parametrised NASNet."""
+    blueprint = nas.get_blueprint("nasnet-a-mobile", classes=1000, input_shape=(3, 224, 224), depth=6)
+    assert nas.complexity(blueprint).params == 7_188_490
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (4, 65, 65), (3, 96, 96)])
+def test_any_cell_at_any_size(shape: tuple[int, int, int]) -> None:
+    for name in ("nasnet-a", "darts-v2", "pnasnet-5", "amoebanet-d", "snas-aggressive"):
+        network = nas.build(name, classes=7, input_shape=shape, depth=1, width=8)
+        assert network.eval()(torch.zeros(2, *shape)).shape == (2, 7)
+
+
+def test_stem_follows_the_image_size() -> None:
+    assert [stem_for(size) for size in (8, 28, 32, 64, 65, 331)] == [
+        "tiny",
+        "tiny",
+        "cifar",
+        "cifar",
+        "imagenet",
+        "imagenet",
+    ]
+
+
+def test_an_architecture_builds_like_its_name() -> None:
+    blueprint = nas.get_blueprint("darts-v2-cifar")
+    assert isinstance(blueprint.network, Architecture)
+    again = nas.get_blueprint(blueprint.network, input_shape=(3, 32, 32), depth=6, width=36)
+    assert nas.complexity(again) == nas.complexity(blueprint)
+
+
+def test_unknown_network_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'nasnet-a-mobile'"):
+        nas.build("nasnet-a-mobil")
+
+
+def test_images_must_be_square_and_given_for_a_bare_cell() -> None:
+    with pytest.raises(InvalidInputError, match="square images"):
+        nas.build("nasnet-a", input_shape=(3, 32, 48))
+    with pytest.raises(InvalidInputError, match="give input_shape"):
+        nas.build("nasnet-a")
+
+
+def test_unknown_public_name_lists_the_known_ones() -> None:
+    with pytest.raises(AttributeError, match=r"it has .*search"):
+        _ = nas.serach  # type: ignore[attr-defined]

@@ -1,0 +1,55 @@
+"""The README's Python examples run, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+
+README = (Path(__file__).parents[1] / "README.md").read_text()
+SNIPPETS = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+FAST: dict[str, Any] = {"trials": 2, "train_limit": 100, "width": 4, "recipe_changes": {"epochs": 1}}
+
+
+def test_every_python_block_is_run() -> None:
+    assert len(SNIPPETS) == README.count("```python") == 2
+
+
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippet_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With fewer, smaller trainings than written; everything else as it stands."""
+    search = nas.search
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(nas, "search", lambda **settings: search(**{**settings, **FAST}), raising=False)
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("snippet", SNIPPETS)
+def test_snippet_runs_to_the_letter(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_counts_in_the_readme_are_true() -> None:
+    cost = nas.complexity(nas.get_blueprint("nasnet-a-mobile"))
+    assert f"{cost.params:,} parameters, {cost.macs:,} MACs" in README
+
+
+def test_commands_in_the_readme_parse(capsys: pytest.CaptureFixture[str]) -> None:
+    """Every flag of every `nas` line in the README is known to its command."""
+    import typer.main
+
+    from nas import commands  # noqa: F401 - registers the commands
+    from nas.cli import app
+
+    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    lines = [line.split("#")[0].split() for line in README.splitlines() if re.match(r"nas [a-z]+ ", line)]
+    assert len(lines) >= 7
+    for _, command, *arguments in lines:
+        flags = {flag for parameter in known[command].params for flag in parameter.opts}
+        assert {a for a in arguments if a.startswith("--")} <= flags
