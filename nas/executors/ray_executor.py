@@ -49,14 +49,21 @@ class RayOptions:
 class _Worker:
     """What runs in each actor."""
 
-    def __init__(self, evaluator: list[Any], threads: int) -> None:
-        import ray
+    def __init__(self, threads: int) -> None:
         import torch
 
         torch.set_num_threads(threads)
-        self._evaluator: Evaluator = ray.get(evaluator[0])
+        self._evaluator: Evaluator | None = None
 
-    def evaluate(self, trial: Trial) -> Measurement:
+    def evaluate(self, trial: Trial, evaluator: list[Any]) -> Measurement:
+        """Evaluate a trial by the evaluator that a reference in a list stands for; fetched once in an actor's life.
+
+        The reference comes with every call, because a restarted actor has forgotten what it was given before.
+        """
+        if self._evaluator is None:
+            import ray
+
+            self._evaluator = ray.get(evaluator[0])
         return evaluate_safely(self._evaluator, trial)
 
 
@@ -87,7 +94,8 @@ class RayExecutor(Executor):
             _start(self._ray, options)
         try:
             count = _pool_size(self._ray.cluster_resources(), options)
-            self._actors = self._make_actors(evaluator, count, options)
+            self._evaluator = self._ray.put(evaluator)  # once in the object store, however many actors read it
+            self._actors = self._make_actors(count, options)
         except BaseException:
             self.close()
             raise
@@ -95,17 +103,14 @@ class RayExecutor(Executor):
         self._queue: deque[tuple[Trial, int]] = deque()
         self._calls: dict[Any, _Call] = {}
 
-    def _make_actors(self, evaluator: Evaluator, count: int, options: RayOptions) -> list[Any]:
+    def _make_actors(self, count: int, options: RayOptions) -> list[Any]:
         actor_class = self._ray.remote(
             num_cpus=0 if options.gpus_per_worker else 1,
             num_gpus=options.gpus_per_worker,
             max_restarts=-1,
             max_task_retries=0,  # a call that died is reported to us, and we decide
         )(_Worker)
-        # Once in the object store, however many actors read it. The reference travels inside a list, so that Ray
-        # does not resolve it for the constructor, and lives here, so that a restarted actor finds the object.
-        self._shared = self._ray.put(evaluator)
-        return [actor_class.remote([self._shared], options.threads) for _ in range(count)]
+        return [actor_class.remote(options.threads) for _ in range(count)]
 
     @property
     def num_workers(self) -> int:
@@ -139,7 +144,7 @@ class RayExecutor(Executor):
         while self._queue and self._idle:
             trial, attempt = self._queue.popleft()
             actor = self._idle.popleft()
-            reference = self._actors[actor].evaluate.remote(trial)
+            reference = self._actors[actor].evaluate.remote(trial, [self._evaluator])
             self._calls[reference] = _Call(trial, actor, attempt)
 
     def _collect(self, reference: Any) -> Completion | None:

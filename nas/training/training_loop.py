@@ -74,7 +74,8 @@ def train(
     """
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     split = data.train.to(device)
-    optimizer = _optimizer(network, recipe, fused=torch.device(device).type in ("cpu", "cuda"))
+    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = _optimizer(parameters, recipe, fused=torch.device(device).type in ("cpu", "cuda"))
     steps = count_batches(len(split), recipe.batch_size, drop_last=True)
     start = time.perf_counter()
     epoch = Epoch(0, math.nan, 0.0)
@@ -92,7 +93,7 @@ def train(
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()  # type: ignore[no-untyped-call]
                 if recipe.gradient_clip:
-                    nn.utils.clip_grad_norm_(network.parameters(), recipe.gradient_clip)
+                    nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
                 optimizer.step()
                 total += loss.detach()
         epoch = Epoch(index, total.item() / steps, time.perf_counter() - start)  # the epoch's one synchronisation
@@ -117,8 +118,7 @@ def measure_accuracy(network: nn.Module, data: ImageData, split: Split) -> Accur
     return Accuracy(int(correct), len(split), float(loss) / len(split))
 
 
-def _optimizer(network: nn.Module, recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
     groups = [
         {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
         {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
