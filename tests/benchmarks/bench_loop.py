@@ -6,6 +6,8 @@ prints a Markdown table. Ratios within one run are what counts: machines differ 
 
 from __future__ import annotations
 
+import contextlib
+import io
 import statistics
 import tempfile
 import time
@@ -22,6 +24,7 @@ from nas.executors.serial_executor import SerialExecutor
 from nas.journal import Journal
 from nas.screening import Constraints, Screen
 from nas.search_loop import Limits, SearchLoop
+from search_spaces.graph import canonical, cell_key
 from search_spaces.nasnet import cell_space
 
 SPACE = cell_space("nasnet")
@@ -39,6 +42,8 @@ class Instant:
 def time_loop(make_executor: Callable[[], Executor], controller: type, trials: int) -> float:
     """Seconds a trial; starting the executor and its first trials are not counted."""
     executor = make_executor()
+    canonical.cache_clear()  # a search meets each network for the first time
+    cell_key.cache_clear()
     with tempfile.TemporaryDirectory() as folder:
         journal = Journal.create(Path(folder) / "run", {})
         loop = SearchLoop(controller(SPACE), journal, Screen(SPACE, Constraints(), lambda a: None))
@@ -64,13 +69,21 @@ def time_tune(trials: int) -> float:
         def reset_config(self, new_config: dict[str, Any]) -> bool:
             return True
 
+        def save_checkpoint(self, checkpoint_dir: str) -> None: ...
+
+        def load_checkpoint(self, checkpoint: Any) -> None: ...
+
     space = {d.name: tune.choice(list(range(len(d)))) for d in SPACE.decisions}
     config = tune.TuneConfig(num_samples=trials, max_concurrent_trials=2, reuse_actors=True)
     with tempfile.TemporaryDirectory() as folder:
         run = tune.RunConfig(storage_path=folder, verbose=0)
         start = time.perf_counter()
-        tune.Tuner(Trainable, param_space=space, tune_config=config, run_config=run).fit()
-        return (time.perf_counter() - start) / trials
+        with contextlib.redirect_stdout(io.StringIO()):
+            results = tune.Tuner(Trainable, param_space=space, tune_config=config, run_config=run).fit()
+        seconds = (time.perf_counter() - start) / trials
+    if results.num_errors or len(results) != trials:
+        raise RuntimeError(f"Ray Tune finished {len(results)} of {trials} trials, {results.num_errors} with errors")
+    return seconds
 
 
 def report(name: str, seconds: list[float]) -> None:
