@@ -71,14 +71,14 @@ class ProgressDisplay:
             params, macs = short_count(preview.median.params), short_count(preview.median.macs)
             self._print(f"{share}a typical network has {params} parameters and {macs} MACs")
         self._start = time.monotonic()
+        if self._console.is_terminal:
+            self._start_bar(total=config.trials)
 
     def _progressed(self, progress: SearchProgress, record: Record | None) -> None:
         if self._before is None:
             self._before = progress.evaluated - (
                 1 if record and record.measurement.ok and record.reused_from is None else 0
             )
-            if self._console.is_terminal:
-                self._start_bar(total=self._trials)
         text = self._text(progress)
         if self._bar is not None:
             self._update(progress.evaluated, text)
