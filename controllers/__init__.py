@@ -13,6 +13,7 @@ from search_spaces.lazy import lazy_attributes
 if TYPE_CHECKING:
     from controllers.controller import Controller, Proposal
     from controllers.evolution import EvolutionOptions, RegularizedEvolution
+    from controllers.local_search import LocalSearch
     from controllers.optuna_adapter import OptunaSampler
     from controllers.random_search import RandomSearch
     from controllers.registry import CONTROLLERS, describe_controller, make_controller
@@ -23,6 +24,7 @@ _HOMES = {
     "CONTROLLERS": "controllers.registry",
     "Controller": "controllers.controller",
     "EvolutionOptions": "controllers.evolution",
+    "LocalSearch": "controllers.local_search",
     "Measurement": "controllers.trial",
     "Objective": "controllers.trial",
     "OptunaSampler": "controllers.optuna_adapter",
@@ -41,6 +43,7 @@ __all__ = [
     "CONTROLLERS",
     "Controller",
     "EvolutionOptions",
+    "LocalSearch",
     "Measurement",
     "Objective",
     "OptunaSampler",

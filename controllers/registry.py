@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from controllers.controller import Controller
 from controllers.evolution import EvolutionOptions, RegularizedEvolution
+from controllers.local_search import LocalSearch
 from controllers.options import read_options
 from controllers.optuna_adapter import SAMPLERS, OptunaSampler, make_sampler_factory
 from controllers.random_search import RandomSearch
@@ -35,14 +36,18 @@ class ControllerKind:
 
 
 def _random(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
-    if options:
-        raise InvalidInputError(f"controller 'random' takes no options, got {', '.join(options)}: leave them out.")
+    _refuse_options("random", options)
     return RandomSearch(space, objectives, seed)
 
 
 def _evolution(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
     parsed = read_options(EvolutionOptions, controller="evolution", given=options)
     return RegularizedEvolution(space, objectives, seed, options=parsed)
+
+
+def _local(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
+    _refuse_options("local", options)
+    return LocalSearch(space, objectives, seed)
 
 
 def _rnn(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
@@ -66,9 +71,15 @@ def _optuna(
     return OptunaSampler(space, objectives, seed, sampler=make_sampler_factory(sampler, options))
 
 
+def _refuse_options(name: str, options: Options) -> None:
+    if options:
+        raise InvalidInputError(f"controller {name!r} takes no options, got {', '.join(options)}: leave them out.")
+
+
 CONTROLLERS: dict[str, ControllerKind] = {
     "random": ControllerKind("uniform draws, no network twice", _random),
     "evolution": ControllerKind("regularized evolution: tournament, one mutation, the oldest dies", _evolution),
+    "local": ControllerKind("climb to better neighbours from random starts", _local),
     "rnn": ControllerKind("an LSTM proposes, trained by PPO or, by option, REINFORCE", _rnn),
     "ppo": ControllerKind("rnn with algorithm=ppo", partial(_rnn_by, "ppo")),
     "reinforce": ControllerKind("rnn with algorithm=reinforce", partial(_rnn_by, "reinforce")),

@@ -21,7 +21,7 @@ class Listed(StrEnum):
     spaces = "spaces"
     operations = "operations"
     cells = "cells"
-    networks = "networks"
+    baselines = "baselines"
     controllers = "controllers"
     datasets = "datasets"
     recipes = "recipes"
@@ -63,7 +63,7 @@ def _cells() -> Rows:
     return [("cell", "space that holds it", "from"), *((c.name, c.space, c.source) for c in CELLS.values())]
 
 
-def _networks() -> Rows:
+def _baselines() -> Rows:
     from nas.building import complexity
     from search_spaces.genotypes import NETWORKS, published_blueprint
 
@@ -105,7 +105,7 @@ _LISTINGS: dict[Listed, Callable[[], Rows]] = {
     Listed.spaces: _spaces,
     Listed.operations: _operations,
     Listed.cells: _cells,
-    Listed.networks: _networks,
+    Listed.baselines: _baselines,
     Listed.controllers: _controllers,
     Listed.datasets: _datasets,
     Listed.recipes: _recipes,

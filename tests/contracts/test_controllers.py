@@ -28,7 +28,14 @@ SLOW = {"optuna:gp"}  # a second an ask
 NAMES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in CONTROLLERS]
 NO_LEARNERS = ("random", "optuna:random", "rnn")  # rnn learns as ppo does: it is ppo, by test_registry
 LEARNERS = [param for param in NAMES if param.values[0] not in NO_LEARNERS]
-BETTER_THAN_RANDOM = ["evolution", "ppo", "reinforce", "optuna:tpe", pytest.param("optuna:gp", marks=pytest.mark.slow)]
+BETTER_THAN_RANDOM = [
+    "evolution",
+    "local",
+    "ppo",
+    "reinforce",
+    "optuna:tpe",
+    pytest.param("optuna:gp", marks=pytest.mark.slow),
+]
 
 
 @pytest.fixture(scope="module")

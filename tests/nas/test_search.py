@@ -294,7 +294,7 @@ def test_list_and_show_and_help(tmp_path: Path, run: Run, cli: Callable[..., Any
     for kind, expected in {
         "spaces": "nasnet",
         "controllers": "evolution",
-        "networks": "563,638,816",
+        "baselines": "563,638,816",
         "cells": "amoebanet-a",
         "operations": "sep_conv_7x7",
         "datasets": "fashion-mnist",
