@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from controllers.evolution import EvolutionOptions, RegularizedEvolution
     from controllers.local_search import LocalSearch
     from controllers.optuna_adapter import OptunaSampler
+    from controllers.predictor import PredictorSearch
     from controllers.random_search import RandomSearch
     from controllers.registry import CONTROLLERS, describe_controller, make_controller
     from controllers.rnn import RNNController, RNNOptions
@@ -28,6 +29,7 @@ _HOMES = {
     "Measurement": "controllers.trial",
     "Objective": "controllers.trial",
     "OptunaSampler": "controllers.optuna_adapter",
+    "PredictorSearch": "controllers.predictor",
     "Proposal": "controllers.controller",
     "RNNController": "controllers.rnn",
     "RNNOptions": "controllers.rnn",
@@ -47,6 +49,7 @@ __all__ = [
     "Measurement",
     "Objective",
     "OptunaSampler",
+    "PredictorSearch",
     "Proposal",
     "RNNController",
     "RNNOptions",

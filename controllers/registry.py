@@ -50,6 +50,13 @@ def _local(space: SearchSpace, objectives: Sequence[Objective], seed: int, optio
     return LocalSearch(space, objectives, seed)
 
 
+def _predictor(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
+    from controllers.predictor import PredictorSearch  # the only controller that needs scipy
+
+    _refuse_options("predictor", options)
+    return PredictorSearch(space, objectives, seed)
+
+
 def _rnn(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
     from controllers.rnn import RNNController, RNNOptions  # the only controller that needs torch's layers
 
@@ -80,6 +87,7 @@ CONTROLLERS: dict[str, ControllerKind] = {
     "random": ControllerKind("uniform draws, no network twice", _random),
     "evolution": ControllerKind("regularized evolution: tournament, one mutation, the oldest dies", _evolution),
     "local": ControllerKind("climb to better neighbours from random starts", _local),
+    "predictor": ControllerKind("a Gaussian process over the choices, Thompson sampling", _predictor),
     "rnn": ControllerKind("an LSTM proposes, trained by PPO or, by option, REINFORCE", _rnn),
     "ppo": ControllerKind("rnn with algorithm=ppo", partial(_rnn_by, "ppo")),
     "reinforce": ControllerKind("rnn with algorithm=reinforce", partial(_rnn_by, "reinforce")),

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from search_spaces.errors import UnknownNameError
+from search_spaces.nasbench201 import nasbench201_space
 from search_spaces.nasnet import NAMED_OPTIONS, cell_space
 from search_spaces.space import SearchSpace
 
-SPACES: dict[str, Callable[[str], SearchSpace]] = dict.fromkeys(NAMED_OPTIONS, cell_space)
+SPACES: dict[str, Callable[[str], SearchSpace]] = {
+    **dict.fromkeys(NAMED_OPTIONS, cell_space),
+    "nasbench201": nasbench201_space,
+}
 
 
 def get_space(specification: str) -> SearchSpace:

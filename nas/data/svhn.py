@@ -52,8 +52,8 @@ def read_mat_pool(path: Path, *, num_images: int) -> Pool:
 
 
 def _load_mat(path: Path) -> dict[str, Any]:
-    from scipy.io import loadmat  # type: ignore[import-untyped] # scipy has no stubs
-    from scipy.io.matlab import MatReadError  # type: ignore[import-untyped]
+    from scipy.io import loadmat  # scipy has no stubs
+    from scipy.io.matlab import MatReadError
 
     try:
         return dict(loadmat(path))

@@ -31,6 +31,7 @@ LEARNERS = [param for param in NAMES if param.values[0] not in NO_LEARNERS]
 BETTER_THAN_RANDOM = [
     "evolution",
     "local",
+    "predictor",
     "ppo",
     "reinforce",
     "optuna:tpe",
