@@ -58,13 +58,13 @@ class CategoricalGaussianProcess:
         cross = _kernel(self.points, points, self.log_parameters[:-1])
         projected = solve_triangular(self.factor, cross, lower=True, overwrite_b=True)
         left = np.maximum(1.0 - np.einsum("ij,ij->j", projected, projected), 0.0)
-        mean: Floats = np.asarray(self.whitened @ projected, dtype=np.float64)
-        return mean, np.sqrt(self.variance * left)
+        return np.asarray(self.whitened @ projected), np.sqrt(self.variance * left)
 
 
 def start_parameters(num_decisions: int) -> Floats:
     """Return the parameters before anything is known: all decisions matter equally."""
-    return np.log(np.append(np.full(num_decisions, START_WEIGHT_SUM / num_decisions), START_NOISE))
+    weight = START_WEIGHT_SUM / num_decisions
+    return np.array([*([np.log(weight)] * num_decisions), np.log(START_NOISE)])
 
 
 def fit_parameters(points: Choices, values: Floats, *, start: Floats) -> Floats:

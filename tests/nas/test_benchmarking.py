@@ -1,0 +1,244 @@
+"""Controllers compared on a table: curves, regret, what is reported, and the command."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nas.benchmarking import BenchResult, bench_table, mean_and_sd
+from nas.errors import InvalidInputError, UnknownNameError
+from nas.evaluators.table import Table, load_table
+
+OPS = np.array(list(itertools.product(range(4), repeat=3)))
+VALID = np.random.default_rng(0).permutation(64) / 10
+LATE = 100 - VALID
+TABLE = Table(OPS, {"valid": VALID, "late": LATE})
+DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+REAL = DATA / "nasbench201" / "nasbench201_cifar10.npz"
+CONTROLLERS = ["random", "evolution"]
+
+
+@pytest.fixture(scope="module")
+def result() -> BenchResult:
+    return bench_table(
+        TABLE, metric="valid", report_metric="late", controllers=CONTROLLERS, trials=60, seeds=4, processes=1
+    )
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    np.savez(tmp_path / "table.npz", ops=OPS, valid=VALID, late=LATE)
+    return tmp_path / "table.npz"
+
+
+def comparable(result: BenchResult) -> dict[str, Any]:
+    """Return all of a result but its times."""
+    return {
+        name: (found.best.tolist(), found.regret.tolist(), found.reported.tolist())
+        for name, found in result.controllers.items()
+    }
+
+
+def test_curves_only_rise_and_regret_is_the_rest(result: BenchResult) -> None:
+    assert result.optimum == VALID.max()
+    for found in result.controllers.values():
+        assert found.best.shape == (4, 60)
+        assert np.all(np.diff(found.best, axis=1) >= 0)
+        np.testing.assert_allclose(found.best + found.regret, VALID.max())
+
+
+def test_reported_is_of_the_network_that_was_best_by_the_metric(result: BenchResult) -> None:
+    for found in result.controllers.values():
+        np.testing.assert_allclose(found.reported, 100 - found.best[:, -1])
+
+
+def test_checkpoints_end_with_the_trials(result: BenchResult) -> None:
+    assert list(result.controllers["random"].mean_regret()) == [25, 50]
+
+
+def test_exhausted_space_keeps_its_best_and_has_found_the_optimum() -> None:
+    found = bench_table(TABLE, metric="valid", controllers=["random"], trials=100, seeds=2, processes=1)
+    random = found.controllers["random"]
+    assert random.found_optimum == 1
+    assert random.mean_regret()[100] == 0
+    assert np.all(random.regret[:, 63:] == 0)
+
+
+def test_seeds_differ_and_repeat_with_more_of_them(result: BenchResult) -> None:
+    fewer = bench_table(
+        TABLE, metric="valid", report_metric="late", controllers=CONTROLLERS, trials=60, seeds=2, processes=1
+    )
+    for name, found in fewer.controllers.items():
+        np.testing.assert_array_equal(found.best, result.controllers[name].best[:2])
+        assert not np.array_equal(found.best[0], found.best[1])
+
+
+def test_minimizing_mirrors_maximizing(result: BenchResult) -> None:
+    mirrored = Table(OPS, {"valid": -VALID, "late": LATE})
+    down = bench_table(
+        mirrored,
+        metric="valid",
+        report_metric="late",
+        controllers=CONTROLLERS,
+        trials=60,
+        seeds=4,
+        minimize=True,
+        processes=1,
+    )
+    assert down.optimum == -result.optimum
+    for name, found in down.controllers.items():
+        # the spaces are equal, so are the draws
+        np.testing.assert_array_equal(found.regret, result.controllers[name].regret)
+
+
+def test_processes_change_nothing(result: BenchResult) -> None:
+    done: list[tuple[int, int]] = []
+    two = bench_table(
+        TABLE,
+        metric="valid",
+        report_metric="late",
+        controllers=CONTROLLERS,
+        trials=60,
+        seeds=4,
+        processes=2,
+        on_run=lambda *counts: done.append(counts),
+    )
+    assert comparable(two) == comparable(result)
+    assert done == [(i, 8) for i in range(1, 9)]
+
+
+def test_rows_without_a_number_count_as_trials_and_win_nothing() -> None:
+    holes = np.where(VALID > 3, np.nan, VALID)
+    table = Table(OPS[:-4], {"valid": holes[:-4], "late": np.full(60, np.nan) + (np.arange(60) == 0)})
+    found = bench_table(table, metric="valid", controllers=["random"], trials=64, seeds=3, processes=1)
+    assert found.optimum == np.nanmax(holes[:-4])
+    assert found.controllers["random"].found_optimum == 1
+    assert np.all(found.controllers["random"].best >= np.nanmin(holes[:-4]))
+
+
+def test_mean_and_sd_leave_out_what_is_not_there() -> None:
+    assert mean_and_sd(np.array([1.0, 3.0, np.nan])) == [2.0, pytest.approx(2**0.5)]
+    assert mean_and_sd(np.array([1.0])) == [1.0, 0.0]
+    assert mean_and_sd(np.array([np.nan])) is None
+
+
+def test_what_cannot_be_compared_is_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'valid'"):
+        bench_table(TABLE, metric="vali", controllers=["random"])
+    with pytest.raises(UnknownNameError, match="Did you mean 'random'"):
+        bench_table(TABLE, metric="valid", controllers=["randm"])
+    with pytest.raises(InvalidInputError, match="at least one controller"):
+        bench_table(TABLE, metric="valid", controllers=[])
+    with pytest.raises(InvalidInputError, match="'random' twice"):
+        bench_table(TABLE, metric="valid", controllers=["random", "random"])
+
+
+def test_evolution_beats_random_search_on_the_real_table() -> None:
+    if not REAL.exists():
+        pytest.skip(f"no NAS-Bench-201 table at {REAL}: set NAS_DATA to the folder that holds nasbench201/")
+    table = load_table(REAL)
+    start = time.perf_counter()
+    found = bench_table(table, metric="c10_valid_200", controllers=CONTROLLERS, seeds=20, processes=1)
+    assert found.optimum == pytest.approx(91.607, abs=5e-4)
+    assert table.column("c10_valid_200").argmax() == 6111
+    random, evolution = (found.controllers[name].mean_regret()[200] for name in CONTROLLERS)
+    assert evolution < random / 2
+    assert time.perf_counter() - start < 20
+
+
+# ---------------------------------------------------------------------------------------- the command line
+
+
+FLAGS = ["--metric", "valid", "--controllers", "random,evolution", "--trials", "60", "--seeds", "4", "--processes", "1"]
+
+
+def test_json_is_all_that_is_printed(file: Path, result: BenchResult, cli: Callable[..., Any]) -> None:
+    answer = cli("bench", "table", file, *FLAGS, "--report-metric", "late", "--json")
+    assert answer.code == 0, answer.err
+    found = json.loads(answer.out)
+    assert found["optimum"] == result.optimum
+    expected = result.to_json()["controllers"]
+    for name in CONTROLLERS:
+        entry = found["controllers"][name]
+        assert list(entry) == ["regret", "best", "reported", "found_optimum", "seconds"]
+        assert {**entry, "seconds": 0} == {**expected[name], "seconds": 0}
+
+
+def test_table_and_chart(file: Path, cli: Callable[..., Any]) -> None:
+    chart = file.parent / "regret.svg"
+    answer = cli("bench", "table", file, *FLAGS, "--figure", chart)
+    assert answer.code == 0, answer.err
+    heading, columns, *rows, last = answer.out.splitlines()
+    assert heading == "4 runs of 60 evaluations by valid; its optimum is 6.3"
+    assert columns.split()[:4] == ["controller", "regret@25", "regret@50", "best"]
+    assert [row.split()[0] for row in rows] == CONTROLLERS
+    assert last == f"the chart: {chart}"
+    assert "</svg>" in chart.read_text()
+
+
+def test_chart_of_runs_that_all_find_the_optimum_at_once(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    np.savez(tmp_path / "flat.npz", ops=OPS[:-1], valid=np.where(np.arange(63) < 4, np.nan, 1.0))
+    answer = cli("bench", "table", tmp_path / "flat.npz", *FLAGS, "--seeds", "1", "--figure", tmp_path / "r.png")
+    assert answer.code == 0, answer.err
+    assert "1 of 64 points have no row and are infeasible" in answer.out
+    assert "4 of 63 rows lack the metric and count as failed" in answer.out
+
+
+MISTAKES = {
+    "no file": (["nowhere.npz"], "cannot read the table nowhere.npz"),
+    "metric": (["--metric", "vali"], "Did you mean 'valid'"),
+    "report metric": (["--report-metric", "lat"], "Did you mean 'late'"),
+    "controller": (["--controllers", "random,evolutoin"], "Did you mean 'evolution'"),
+    "twice": (["--controllers", "random,random"], "twice"),
+    "none": (["--controllers", ","], "at least one controller"),
+    "trials": (["--trials", "0"], "trials must be at least 1"),
+    "seeds": (["--seeds", "0"], "seeds must be at least 1"),
+    "processes": (["--processes", "0"], "processes must be at least 1"),
+    "chart's kind": (["--figure", "regret.gif"], "--figure takes a file .svg"),
+    "chart's folder": (["--figure", "nowhere/regret.svg"], "there is no folder nowhere"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_is_one_clear_line_and_exit_code_2(mistake: str, file: Path, cli: Callable[..., Any]) -> None:
+    arguments, message = MISTAKES[mistake]
+    answer = cli("bench", "table", *([] if mistake == "no file" else [file]), *FLAGS, *arguments)
+    assert answer.code == 2, answer.out + answer.err
+    assert message in answer.err
+    assert len(answer.err.strip().splitlines()) == 1
+    assert answer.out == ""
+
+
+def test_help_has_an_example(cli: Callable[..., Any]) -> None:
+    assert "Example: nas bench table" in cli("bench", "table", "--help").out
+    assert "table" in cli("bench", "--help").out
+
+
+def test_ctrl_c_stops_every_process_with_one_line(file: Path) -> None:
+    """The signal goes to the whole group, as a terminal sends it."""
+    code = (
+        "import nas.benchmarking as b, signal, os, threading\n"
+        "check = b._check\n"
+        "def checked(*a, **k):\n"
+        "    threading.Timer(0.5, os.killpg, (0, signal.SIGINT)).start()\n"
+        "    check(*a, **k)\n"
+        "b._check = checked\n"
+        "from nas.cli import main\n"
+        "if __name__ == '__main__': main()\n"
+    )
+    script = file.parent / "bench.py"
+    script.write_text(code)
+    command = [sys.executable, str(script), "bench", "table", str(file), "--metric", "valid", "--seeds", "5000"]
+    command += ["--controllers", "ppo", "--trials", "60", "--processes", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, process_group=0, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "stopped; nothing was written\n")
