@@ -20,7 +20,7 @@ from torch import nn
 
 from controllers.trial import Record
 from nas.building import space_of
-from nas.data.image_data import ImageData, merge_train_validation
+from nas.data.image_data import ImageData, merge_train_validation, normalise_bytes
 from nas.errors import InvalidInputError, NASError, StorageError
 from nas.evaluators.training_evaluator import build_seeded
 from nas.training.recipe import Recipe
@@ -75,9 +75,7 @@ class StoredNetwork:
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:
         """Return uint8 images (batch, channels, height, width) as the float32 that the network takes."""
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+        return normalise_bytes(images, mean=self.mean, std=self.std)
 
 
 def finalize(

@@ -212,9 +212,7 @@ class ImageData:
         Returns:
             float32 tensor of the same shape, device and memory format.
         """
-        std = torch.tensor(self.std, device=images.device).view(1, -1, 1, 1)
-        mean = torch.tensor(self.mean, device=images.device).view(1, -1, 1, 1)
-        return images.to(torch.float32).div_(255).sub_(mean).div_(std)
+        return normalise_bytes(images, mean=self.mean, std=self.std)
 
     def summary(self) -> dict[str, Any]:
         """Return a JSON-ready description without the images, for a run's config and its report."""
@@ -231,6 +229,13 @@ class ImageData:
             "std": list(self.std),
             "notes": list(self.notes),
         }
+
+
+def normalise_bytes(images: torch.Tensor, *, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
+    """Return uint8 images scaled to [0, 1], less `mean`, over `std`, both per channel; see `ImageData.normalise`."""
+    shift = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
+    scale = torch.tensor(std, device=images.device).view(1, -1, 1, 1)
+    return images.to(torch.float32).div_(255).sub_(shift).div_(scale)
 
 
 def merge_train_validation(data: ImageData) -> ImageData:
