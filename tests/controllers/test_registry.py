@@ -23,7 +23,7 @@ def test_every_public_name_can_be_loaded() -> None:
 
 @pytest.mark.parametrize("name", ["evolutoin", "", "Evolution"])
 def test_unknown_names_are_refused_with_the_known(name: str, tables: ModuleType) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown controller .*Known: evolution, optuna:gp, .*random"):
+    with pytest.raises(UnknownNameError, match=r"unknown controller .*Known: evolution, local, optuna:gp, .*random"):
         make_controller(name, tables.TableSpace())
     with pytest.raises(UnknownNameError, match="unknown controller"):
         describe_controller(name)
