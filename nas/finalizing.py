@@ -68,7 +68,10 @@ class StoredNetwork:
         try:
             network.load_state_dict(load(path.read_bytes()))
         except (OSError, SafetensorError) as error:
-            raise NASError(f"cannot read the weights in {path}: {error}.") from None
+            raise NASError(
+                f"cannot read the weights in {path}: {error}. Remove {self.folder} and run "
+                f"`nas resume {self.folder.parent}`: it trains them again."
+            ) from None
         except RuntimeError as error:
             raise NASError(f"{path} holds weights of another network: {str(error).splitlines()[-1].strip()}") from None
         return network.eval()

@@ -67,13 +67,12 @@ class Preview:
 
     Attributes:
         feasible: share of the sample that keeps them, in [0, 1].
-        smallest: cost of the sample's network with fewest parameters, and with fewest MACs.
+        smallest: fewest parameters, and fewest MACs, of the sample.
         median: median parameters and MACs of the feasible networks; None when there are none.
     """
 
     feasible: float
     smallest: Complexity
-    largest: Complexity
     median: Complexity | None
 
 
@@ -116,4 +115,4 @@ class Screen:
                 f"{largest.macs:,} MACs. Loosen the bound, or change depth or width."
             )
         median = Complexity(int(np.median([c.params for c in kept])), int(np.median([c.macs for c in kept])))
-        return Preview(len(kept) / len(costs), smallest, largest, median)
+        return Preview(len(kept) / len(costs), smallest, median)
