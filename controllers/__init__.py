@@ -14,14 +14,19 @@ if TYPE_CHECKING:
     from controllers.controller import Controller, Proposal
     from controllers.evolution import EvolutionOptions, RegularizedEvolution
     from controllers.local_search import LocalSearch
+    from controllers.nsga2 import NSGA2, NSGA2Options
     from controllers.optuna_adapter import OptunaSampler
     from controllers.predictor import PredictorSearch
+    from controllers.prior import Prior
     from controllers.random_search import RandomSearch
     from controllers.registry import CONTROLLERS, describe_controller, make_controller
     from controllers.rnn import RNNController, RNNOptions
     from controllers.trial import Measurement, Objective, Record, Trial
 
 _HOMES = {
+    "NSGA2": "controllers.nsga2",
+    "NSGA2Options": "controllers.nsga2",
+    "Prior": "controllers.prior",
     "CONTROLLERS": "controllers.registry",
     "Controller": "controllers.controller",
     "EvolutionOptions": "controllers.evolution",
@@ -43,10 +48,13 @@ _HOMES = {
 
 __all__ = [
     "CONTROLLERS",
+    "NSGA2",
+    "Prior",
     "Controller",
     "EvolutionOptions",
     "LocalSearch",
     "Measurement",
+    "NSGA2Options",
     "Objective",
     "OptunaSampler",
     "PredictorSearch",

@@ -31,6 +31,7 @@ class Proposal:
     architecture: Architecture
     budget: int | None = None
     parents: tuple[int, ...] = ()
+    continues: int | None = None
 
 
 class Controller(ABC):
@@ -48,7 +49,7 @@ class Controller(ABC):
 
         Args:
             space: where to search.
-            objectives: what to search for; most controllers take exactly one.
+            objectives: what to search for; many controllers take exactly one.
             seed: every random draw derives from it.
         """
         if seed < 0:
@@ -83,7 +84,7 @@ class Controller(ABC):
             proposal = self.propose(number, derive_generator(self.seed, number, "propose"))
             if proposal is None:
                 break
-            trial = Trial(number, proposal.architecture, proposal.budget, proposal.parents)
+            trial = Trial(number, proposal.architecture, proposal.budget, proposal.parents, proposal.continues)
             self._asked += 1
             self._pending[number] = trial
             trials.append(trial)

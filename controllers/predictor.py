@@ -1,4 +1,4 @@
-"""Predictor-guided search: a model of the space proposes what may be best, given how little it knows."""
+"""Predictor-guided search: a model of the space proposes what promises the largest improvement."""
 
 from __future__ import annotations
 
@@ -8,52 +8,80 @@ from typing import final
 import numpy as np
 from scipy.stats import norm, rankdata
 
-from controllers.controller import Controller, Proposal, single_objective
-from controllers.gaussian_process import CategoricalGaussianProcess, Choices, fit_parameters, start_parameters
+from controllers.acquisition import log_expected_improvement
+from controllers.candidates import Candidates, CandidateSource, make_candidate_source
+from controllers.controller import Controller, Proposal
+from controllers.encoding import Encoder, Features, Floats
+from controllers.gaussian_process import Kernel, Posterior, fit_kernel
+from controllers.prior import Prior, StandardGuesses
 from controllers.trial import Objective, Record
 from controllers.unseen import UnseenNetworks
 from search_spaces.architecture import Architecture
+from search_spaces.randomness import derive_generator
 from search_spaces.space import SearchSpace
 
 RANDOM_START = 10  # networks measured before the model is asked
-ENUMERABLE_SIZE = 20_000  # in spaces up to here every network is a candidate
-RANDOM_CANDIDATES, CHILDREN, PARENTS, FARTHEST = 300, 40, 20, 3
-REFIT_GROWTH = 1.1  # the model's parameters are fitted again when there is so much more data
+REFIT_GROWTH = 1.1  # the kernel is fitted again when there is so much more data
+FIT_POINTS = 300  # and to at most so many of them: a fit costs their number cubed
+LINEAR_SHARE = 0.05  # of the plain sum in a scalarised score (Knowles 2006)
 
 
 @final
 class PredictorSearch(Controller):
-    """Propose by Thompson sampling from a Gaussian process over the choices.
+    """Propose by expected improvement under a Gaussian process over the choices.
 
-    For each candidate a value is drawn from what the model believes of it, and the largest draw is proposed
-    (Thompson 1933; independent draws, one per candidate). There is no exploration constant to tune, and since
-    draws differ, several workers get different networks. Scores enter as normal scores of their ranks, so their
-    unit and outliers do not matter, and a failure is simply the lowest rank. Candidates are all networks of a
-    small space; in a large one random networks and mutations of the best (as in BANANAS, White 2021,
-    https://arxiv.org/abs/1910.11858).
+    Scores enter as normal scores of their ranks, so their unit and outliers do not matter, and a failure is simply
+    the lowest rank. Networks still in work count as measured with what is predicted of them, so several workers
+    get different ones. Candidates are all networks of a small space; in a large one random networks and mutations
+    of the best (as in BANANAS, White 2021, https://arxiv.org/abs/1910.11858).
+
+    Several objectives are searched by a random weighing of them for every proposal (ParEGO, Knowles 2006): the
+    smallest weighted rank, plus a small share of the weighted sum.
     """
 
     never_repeats = True
 
-    def __init__(self, space: SearchSpace, objectives: Sequence[Objective] = (Objective(),), seed: int = 0) -> None:
+    def __init__(
+        self,
+        space: SearchSpace,
+        objectives: Sequence[Objective] = (Objective(),),
+        seed: int = 0,
+        *,
+        prior: Prior | None = None,
+    ) -> None:
+        """Start with nothing learnt.
+
+        Args:
+            space: where to search.
+            objectives: what to search for, any number.
+            seed: every random draw derives from it.
+            prior: a guess of the score; how far it is right, and in which direction, is learnt.
+        """
         super().__init__(space, objectives, seed)
-        self._objective = single_objective("predictor", objectives)
+        self._encoder = Encoder(space.decisions)
         self._unseen = UnseenNetworks(space)
         self._told: list[Architecture] = []
-        self._scores: list[float] = []
-        self._parameters = start_parameters(len(space.decisions))
+        self._scores: list[list[float]] = []
+        guesses = None if prior is None else StandardGuesses(prior, space, derive_generator(seed, 0, "guesses"))
+        self._guesses = guesses
+        self._source: CandidateSource = make_candidate_source(
+            space, self._encoder, guesses, costly=prior is not None and prior.costly
+        )
+        self._points: Features | None = None
+        self._kernel = Kernel.start(len(space.decisions), self._encoder.num_blocks + (prior is not None))
         self._fitted = 0  # number of results at the last fit
-        self._model: CategoricalGaussianProcess | None = None
-        self._all = _enumerate(space) if space.size <= ENUMERABLE_SIZE else None
+        self._posterior: Posterior | None = None
 
     def propose(self, number: int, rng: np.random.Generator) -> Proposal | None:
-        """Return the candidate with the largest draw, or a random network while too little is known."""
-        if len(self._told) >= RANDOM_START and len(set(self._scores)) > 1:  # equal scores teach nothing
-            candidates = self._candidates(rng)
-            mean, deviation = self._updated_model().predict(candidates)
-            draws = mean + deviation * rng.standard_normal(len(candidates))
-            for i in np.argsort(-draws):
-                architecture = Architecture(self.space.name, tuple(int(choice) for choice in candidates[i]))
+        """Return the candidate of largest expected improvement, or a random network while too little is known."""
+        if len(self._told) >= RANDOM_START and len({tuple(scores) for scores in self._scores}) > 1:
+            weights = rng.dirichlet(np.ones(len(self.objectives)))
+            values = self._values(weights)
+            self._refit(rng)
+            candidates = self._source.draw(self._told, values, rng)
+            promise = self._promise(candidates, values)
+            for i in np.argsort(-promise, kind="stable"):
+                architecture = candidates.architecture(int(i))
                 if self._unseen.take(architecture):
                     return Proposal(architecture)
         unseen = self._unseen.draw(rng)
@@ -61,34 +89,46 @@ class PredictorSearch(Controller):
 
     def learn(self, record: Record) -> None:
         """Add a result, or a failure as worse than all results."""
-        score = self._objective.score(record.measurement)
+        scores = [objective.score(record.measurement) for objective in self.objectives]
         self._told.append(record.trial.architecture)
-        self._scores.append(-np.inf if score is None else score)
-        self._model = None
+        self._scores.append([-np.inf if score is None else score for score in scores])
+        point = self._encode([record.trial.architecture])
+        self._points = point if self._points is None else self._points.join(point)
 
-    def _updated_model(self) -> CategoricalGaussianProcess:
-        if self._model is None:
-            points = np.array([architecture.choices for architecture in self._told])
-            values = norm.ppf((rankdata(self._scores) - 0.5) / len(points))
-            if len(points) >= REFIT_GROWTH * self._fitted:
-                self._parameters = fit_parameters(points, values, start=self._parameters)
-                self._fitted = len(points)
-            self._model = CategoricalGaussianProcess.condition(points, values, self._parameters)
-        return self._model
+    def _values(self, weights: Floats) -> Floats:
+        """Return one number a result, larger is better, spread as a normal distribution."""
+        ranks = rankdata(np.array(self._scores), axis=0)
+        if len(weights) > 1:
+            weighted = weights * ranks / len(ranks)
+            ranks = rankdata(weighted.min(axis=1) + LINEAR_SHARE * weighted.sum(axis=1))
+        return np.asarray(norm.ppf((ranks.ravel() - 0.5) / len(ranks)))
 
-    def _candidates(self, rng: np.random.Generator) -> Choices:
-        """Return (m, decisions) choices worth a draw; most of them were not proposed yet."""
-        if self._all is not None:
-            return self._all
-        found = [self.space.sample(rng) for _ in range(RANDOM_CANDIDATES)]
-        for parent in np.argsort(-np.array(self._scores), kind="stable")[:PARENTS]:
-            for i in range(CHILDREN):
-                child = self._told[parent]
-                for _ in range(1 + i % FARTHEST):
-                    child = self.space.mutate(child, rng)
-                found.append(child)
-        return np.array([architecture.choices for architecture in found])
+    def _refit(self, rng: np.random.Generator) -> None:
+        """Fit the kernel again once the data have grown enough, all objectives weighing the same."""
+        n = len(self._told)
+        if n < REFIT_GROWTH * self._fitted:
+            return
+        assert self._points is not None
+        rows = np.sort(rng.choice(n, min(n, FIT_POINTS), replace=False))
+        values = self._values(np.full(len(self.objectives), 1 / len(self.objectives)))
+        self._kernel = fit_kernel(self._points.take(rows), values[rows], start=self._kernel)
+        self._fitted = n
+        self._posterior = None
 
+    def _promise(self, candidates: Candidates, values: Floats) -> Floats:
+        """Return the logarithm of the expected improvement of each candidate."""
+        assert self._points is not None
+        if self._posterior is None or not candidates.permanent:
+            self._posterior = Posterior(self._kernel, candidates.features)
+        known = len(self._posterior)
+        if known < len(values):
+            self._posterior.extend(self._points.take(np.arange(known, len(values))))
+        if self.pending:
+            self._posterior.extend(self._encode([trial.architecture for trial in self.pending]))
+        mean, deviation = self._posterior.predict(values)
+        self._posterior.truncate(len(values))
+        return log_expected_improvement(mean, deviation, best=float(values.max()))
 
-def _enumerate(space: SearchSpace) -> Choices:
-    return np.indices([len(decision) for decision in space.decisions]).reshape(len(space.decisions), -1).T
+    def _encode(self, architectures: Sequence[Architecture]) -> Features:
+        guess = None if self._guesses is None else self._guesses(architectures)
+        return self._encoder.encode(np.array([architecture.choices for architecture in architectures]), guess)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from controllers.controller import Controller
 from controllers.evolution import EvolutionOptions, RegularizedEvolution
+from controllers.halving import HalvingKind, make_halving, split_options
 from controllers.local_search import LocalSearch
+from controllers.nsga2 import NSGA2, NSGA2Options
 from controllers.options import read_options
 from controllers.optuna_adapter import SAMPLERS, OptunaSampler, make_sampler_factory
 from controllers.random_search import RandomSearch
@@ -17,80 +19,111 @@ from controllers.trial import Objective
 from search_spaces.errors import InvalidInputError, UnknownNameError
 from search_spaces.space import SearchSpace
 
-Options = Mapping[str, Any]
+if TYPE_CHECKING:
+    from controllers.prior import Prior
 
 
-class ControllerFactory(Protocol):
-    """Makes a controller of one kind."""
+@dataclass(frozen=True, slots=True)
+class ControllerSetup:
+    """Everything that a controller is made from; see `make_controller`."""
 
-    def __call__(self, space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
-        """Return a controller that has learnt nothing yet."""
+    space: SearchSpace
+    objectives: Sequence[Objective] = (Objective(),)
+    seed: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prior: Prior | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ControllerKind:
-    """A controller that can be asked for by name: what it does, in a line, and how one is made."""
+    """A controller that can be asked for by name.
+
+    Attributes:
+        description: what it does, in a line.
+        make: returns one that has learnt nothing yet.
+        uses_prior: whether it can use a guess of the score.
+    """
 
     description: str
-    make: ControllerFactory
+    make: Callable[[ControllerSetup], Controller]
+    uses_prior: bool = False
 
 
-def _random(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
-    _refuse_options("random", options)
-    return RandomSearch(space, objectives, seed)
+def _random(setup: ControllerSetup) -> Controller:
+    _refuse_options("random", setup.options)
+    return RandomSearch(setup.space, setup.objectives, setup.seed)
 
 
-def _evolution(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
-    parsed = read_options(EvolutionOptions, controller="evolution", given=options)
-    return RegularizedEvolution(space, objectives, seed, options=parsed)
+def _evolution(setup: ControllerSetup) -> Controller:
+    options = read_options(EvolutionOptions, controller="evolution", given=setup.options)
+    return RegularizedEvolution(setup.space, setup.objectives, setup.seed, options=options)
 
 
-def _local(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
-    _refuse_options("local", options)
-    return LocalSearch(space, objectives, seed)
+def _local(setup: ControllerSetup) -> Controller:
+    _refuse_options("local", setup.options)
+    return LocalSearch(setup.space, setup.objectives, setup.seed)
 
 
-def _predictor(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
+def _nsga2(setup: ControllerSetup) -> Controller:
+    options = read_options(NSGA2Options, controller="nsga2", given=setup.options)
+    return NSGA2(setup.space, setup.objectives, setup.seed, options=options)
+
+
+def _predictor(setup: ControllerSetup) -> Controller:
     from controllers.predictor import PredictorSearch  # the only controller that needs scipy
 
-    _refuse_options("predictor", options)
-    return PredictorSearch(space, objectives, seed)
+    _refuse_options("predictor", setup.options)
+    return PredictorSearch(setup.space, setup.objectives, setup.seed, prior=setup.prior)
 
 
-def _rnn(space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options) -> Controller:
+def _rnn(setup: ControllerSetup) -> Controller:
     from controllers.rnn import RNNController, RNNOptions  # the only controller that needs torch's layers
 
-    parsed = read_options(RNNOptions, controller="rnn", given=options)
-    return RNNController(space, objectives, seed, options=parsed)
+    options = read_options(RNNOptions, controller="rnn", given=setup.options)
+    return RNNController(setup.space, setup.objectives, setup.seed, options=options)
 
 
-def _rnn_by(
-    algorithm: str, space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options
-) -> Controller:
-    if "algorithm" in options:
+def _rnn_by(algorithm: str, setup: ControllerSetup) -> Controller:
+    if "algorithm" in setup.options:
         raise InvalidInputError(f"controller {algorithm!r} takes no option 'algorithm': use it with controller 'rnn'.")
-    return _rnn(space, objectives, seed, {**options, "algorithm": algorithm})
+    return _rnn(replace(setup, options={**setup.options, "algorithm": algorithm}))
 
 
-def _optuna(
-    sampler: str, space: SearchSpace, objectives: Sequence[Objective], seed: int, options: Options
-) -> Controller:
-    return OptunaSampler(space, objectives, seed, sampler=make_sampler_factory(sampler, options))
+def _optuna(sampler: str, setup: ControllerSetup) -> Controller:
+    make = make_sampler_factory(sampler, setup.options)
+    return OptunaSampler(setup.space, setup.objectives, setup.seed, sampler=make)
 
 
-def _refuse_options(name: str, options: Options) -> None:
+def _halving(kind: HalvingKind, inner: str, setup: ControllerSetup) -> Controller:
+    split = split_options(kind, setup.options)
+    return make_halving(kind, find_kind(inner).make(replace(setup, options=split.inner)), split.halving)
+
+
+def _refuse_options(name: str, options: Mapping[str, Any]) -> None:
     if options:
         raise InvalidInputError(f"controller {name!r} takes no options, got {', '.join(options)}: leave them out.")
 
+
+# The published algorithms draw new networks at random. Evolution inside finds better ones for the same epochs.
+INNER = "evolution"
+HALVINGS: dict[str, tuple[HalvingKind, str]] = {
+    "halving": ("halving", "successive halving of evolution's networks; halving:NAME, of another's"),
+    "asha": ("asha", "asynchronous successive halving; asha:NAME, of another's networks"),
+    "hyperband": ("hyperband", "successive halving that starts at several lengths; hyperband:NAME, of another's"),
+}
 
 CONTROLLERS: dict[str, ControllerKind] = {
     "random": ControllerKind("uniform draws, no network twice", _random),
     "evolution": ControllerKind("regularized evolution: tournament, one mutation, the oldest dies", _evolution),
     "local": ControllerKind("climb to better neighbours from random starts", _local),
-    "predictor": ControllerKind("a Gaussian process over the choices, Thompson sampling", _predictor),
+    "predictor": ControllerKind(
+        "a Gaussian process over the choices, expected improvement", _predictor, uses_prior=True
+    ),
+    "nsga2": ControllerKind("NSGA-II: a front of several objectives, crossover and mutation", _nsga2),
     "rnn": ControllerKind("an LSTM proposes, trained by PPO or, by option, REINFORCE", _rnn),
     "ppo": ControllerKind("rnn with algorithm=ppo", partial(_rnn_by, "ppo")),
     "reinforce": ControllerKind("rnn with algorithm=reinforce", partial(_rnn_by, "reinforce")),
+    **{name: ControllerKind(text, partial(_halving, kind, INNER)) for name, (kind, text) in HALVINGS.items()},
     **{
         f"optuna:{sampler}": ControllerKind(f"{name} of Optuna", partial(_optuna, sampler))
         for sampler, name in SAMPLERS.items()
@@ -98,11 +131,32 @@ CONTROLLERS: dict[str, ControllerKind] = {
 }
 
 
+def find_kind(name: str) -> ControllerKind:
+    """Return the kind of a name; ``asha:NAME`` and its like wrap another kind.
+
+    Raises:
+        UnknownNameError: no such controller; the message lists the known ones.
+    """
+    prefix, _, rest = name.partition(":")
+    if name in CONTROLLERS:
+        return CONTROLLERS[name]
+    if prefix == "optuna":
+        return ControllerKind("", partial(_optuna, rest))  # which says what is wrong with the sampler
+    if prefix in HALVINGS:
+        inner = find_kind(rest)
+        if rest.partition(":")[0] in HALVINGS:
+            raise InvalidInputError(
+                f"controller {name!r} halves twice: name one that does not, as in '{prefix}:local'."
+            )
+        return ControllerKind(
+            f"{prefix} of {rest}'s networks", partial(_halving, HALVINGS[prefix][0], rest), inner.uses_prior
+        )
+    raise UnknownNameError("controller", name, CONTROLLERS)
+
+
 def describe_controller(name: str) -> str:
     """Return in a line what the controller of a name does."""
-    if name not in CONTROLLERS:
-        raise UnknownNameError("controller", name, CONTROLLERS)
-    return CONTROLLERS[name].description
+    return find_kind(name).description
 
 
 def make_controller(
@@ -110,28 +164,28 @@ def make_controller(
     space: SearchSpace,
     objectives: Sequence[Objective] = (Objective(),),
     seed: int = 0,
-    options: Options | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    prior: Prior | None = None,
 ) -> Controller:
     """Return the controller of a name.
 
     Args:
-        name: a key of `CONTROLLERS`.
+        name: a key of `CONTROLLERS`, or ``asha:NAME``, ``halving:NAME``, ``hyperband:NAME`` around another.
         space: where to search.
-        objectives: what to search for; several only for ``random`` and ``optuna:...``.
+        objectives: what to search for; several only for ``random``, ``predictor``, ``nsga2`` and ``optuna:...``.
         seed: every random draw derives from it.
-        options: settings by name: the fields of `EvolutionOptions` or `RNNOptions`, or the keyword arguments
-            of the Optuna sampler.
+        options: settings by name: the fields of the controller's options class, or the keyword arguments of the
+            Optuna sampler.
+        prior: a guess of every network's score, for the controllers that can use one.
 
     Raises:
         UnknownNameError: no such controller or option; the message lists the known ones.
-        InvalidInputError: an option's value, or the number of objectives, that the controller cannot take.
+        InvalidInputError: an option's value, a prior, or the number of objectives, that the controller cannot take.
         MissingDependencyError: an ``optuna:...`` controller without Optuna installed.
     """
-    prefix, _, sampler = name.partition(":")
-    if name in CONTROLLERS:
-        make = CONTROLLERS[name].make
-    elif prefix == "optuna":
-        make = partial(_optuna, sampler)  # which says what is wrong with the sampler
-    else:
-        raise UnknownNameError("controller", name, CONTROLLERS)
-    return make(space, objectives, seed, options or {})
+    kind = find_kind(name)
+    if prior is not None and not kind.uses_prior:
+        able = ", ".join(known for known, other in CONTROLLERS.items() if other.uses_prior)
+        raise InvalidInputError(f"controller {name!r} cannot use a prior, got {prior.name!r}: use {able}, or no prior.")
+    return kind.make(ControllerSetup(space, objectives, seed, options or {}, prior))

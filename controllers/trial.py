@@ -22,21 +22,35 @@ class Trial:
     Attributes:
         number: counts from 0 in the order of asking.
         architecture: what to build.
-        budget: epochs to train for; None for the recipe's full length.
+        budget: epochs that the network has behind it at the end; None for the recipe's full length.
         parents: numbers of the trials that it was made from.
+        continues: number of the trial that trained this network first; None when this is the first.
     """
 
     number: int
     architecture: Architecture
     budget: int | None = None
     parents: tuple[int, ...] = ()
+    continues: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers and budgets below their smallest value."""
+        """Refuse numbers and budgets below their smallest value, and a continuation of what comes later."""
         if self.number < 0:
             raise InvalidInputError(f"a trial's number must be >= 0, got {self.number}.")
         if self.budget is not None and self.budget < 1:
             raise InvalidInputError(f"a trial's budget must be at least 1 epoch, got {self.budget}.")
+        if self.continues is not None and not 0 <= self.continues < self.number:
+            raise InvalidInputError(f"trial {self.number} can continue an earlier trial only, got {self.continues}.")
+
+    @property
+    def root(self) -> int:
+        """Number of the trial that trained this network first: this one's own, unless it continues another."""
+        return self.number if self.continues is None else self.continues
+
+    @property
+    def fidelity(self) -> float:
+        """The budget as a number that compares: infinity for the recipe's full length."""
+        return math.inf if self.budget is None else self.budget
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -45,17 +59,21 @@ class Trial:
             "architecture": self.architecture.to_json(),
             "budget": self.budget,
             "parents": list(self.parents),
+            "continues": self.continues,
         }
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        expect_keys("trial", data, {"number", "architecture", "budget", "parents"})
+        """Read what `to_json` wrote; trials written before any could be continued lack that key."""
+        if isinstance(data, dict):
+            data = {"continues": None, **data}
+        expect_keys("trial", data, {"number", "architecture", "budget", "parents", "continues"})
         return cls(
             number=data["number"],
             architecture=Architecture.from_json(data["architecture"]),
             budget=data["budget"],
             parents=tuple(data["parents"]),
+            continues=data["continues"],
         )
 
 

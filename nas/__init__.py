@@ -1,7 +1,7 @@
 """Neural architecture search for image classifiers: search, scale, compare.
 
 >>> import nas
->>> run = nas.search(space="nasnet", controller="evolution", data="digits", trials=24, seed=0)
+>>> run = nas.search(space="nasnet", controller="predictor", data="digits", trials=24, seed=0)
 >>> run.best.metrics["test_accuracy"], run.best.network()
 
 Names are loaded when they are first used, so that importing this costs little.
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from nas.errors import NASError
     from nas.run import Run, load
     from nas.searching import resume, search
+    from search_spaces.registry import as_space
 
 _HOMES = {
     "NASError": "nas.errors",
     "Run": "nas.run",
     "SearchConfig": "nas.config",
+    "as_space": "search_spaces.registry",
     "build": "nas.building",
     "complexity": "nas.building",
     "get_blueprint": "nas.building",
@@ -38,6 +40,7 @@ __all__ = [
     "NASError",
     "Run",
     "SearchConfig",
+    "as_space",
     "build",
     "complexity",
     "get_blueprint",

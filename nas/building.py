@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -10,6 +11,7 @@ from torch import nn
 from nas.errors import InvalidInputError, UnknownNameError
 from search_spaces.architecture import Architecture, Blueprint, Complexity, Stem
 from search_spaces.genotypes import CELLS, NETWORKS, published_architecture, published_blueprint
+from search_spaces.local_file import kept_specification
 from search_spaces.registry import get_space
 from search_spaces.space import SearchSpace
 
@@ -78,15 +80,21 @@ def _base_blueprint(network: Network, resolution: int | None, stem: Stem | None)
     return Blueprint(architecture, resolution, stem=entry, depth=depth, width=width)
 
 
-def space_of(blueprint: Blueprint) -> SearchSpace:
+def space_of(blueprint: Blueprint, *, folder: Path | None = None) -> SearchSpace:
     """Return the space whose architecture a blueprint builds.
 
+    Args:
+        blueprint: of an architecture.
+        folder: where `search_spaces.local_file.save_source` kept a copy of a user's own space. That file is run if
+            this process does not know the space yet.
+
     Raises:
-        InvalidInputError: the blueprint names a baseline.
+        InvalidInputError: the blueprint names a baseline, or the space is in a file that is not there or has changed.
     """
     if not isinstance(blueprint.network, Architecture):
         raise InvalidInputError(f"{blueprint.network!r} is no architecture of a search space.")
-    return get_space(blueprint.network.space)
+    name = blueprint.network.space
+    return get_space(kept_specification(name, folder) if folder else name)
 
 
 def build(

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Self
 
 from controllers.trial import Objective
 from nas.building import DEFAULT_SIZES, stem_for
+from nas.config_rules import (
+    IMAGE_SETTINGS,
+    MULTI_FIDELITY,
+    TABLE_SETTINGS,
+    TRAINING,
+    ExecutorName,
+    check_numbers,
+    check_objectives,
+    check_table,
+    settled,
+)
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.screening import Constraints
 from nas.training.recipe import Recipe, get_recipe
 from search_spaces.architecture import Architecture, Blueprint, Stem
-
-ExecutorName = Literal["serial", "ray"]
+from search_spaces.local_file import kept_specification
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,20 +34,29 @@ class SearchConfig:
     """What to search, how, and on what.
 
     Attributes:
-        space, controller, data, recipe, final_recipe: names, as `nas list` shows them.
+        space, controller, data, recipe, final_recipe: names, as `nas list` shows them. A space may also be
+            ``FILE.py:NAME``, or a class or function in a file of one's own.
         controller_options, recipe_changes: fields to change from the defaults.
         data_root, download, train_limit, resolution: see `nas.data.load_data`.
         depth, width, stem: size of the networks that are trained; None for a small one by image size.
         trials: networks to evaluate.
-        max_seconds: wall time of a session; None for no limit.
+        max_seconds: wall time of a session, or simulated time of the run; None for no limit.
+        max_epochs: training epochs of all evaluations together; None for no limit.
         seed: every random draw derives from it.
         executor, workers, gpus_per_worker, address, threads: where evaluations run.
         device: torch device of the evaluations.
         objective, constraints: what is searched for, and within which bounds.
+        costs: metrics to keep small as well; then the search is for a Pareto front.
+        evaluator: ``training``, or a training-free score, which then is the objective's metric.
+        prior: what is known of a network before it is evaluated: a training-free score, or a column of the table.
+        table: file of measured networks to look results up in, made absolute; then nothing is trained.
+        report_metric: column of the table to report of the network that was chosen.
+        seconds_metric: column that says how many seconds a training took, or so many seconds for all.
+        fidelities: column that holds the metric after so many epochs, by epochs.
     """
 
     space: str = "nasnet"
-    controller: str = "evolution"
+    controller: str = "predictor"
     controller_options: dict[str, Any] = field(default_factory=dict)
     data: str = "digits"
     data_root: str | None = None
@@ -51,6 +71,7 @@ class SearchConfig:
     stem: Stem | None = None
     trials: int = 24
     max_seconds: float | None = None
+    max_epochs: int | None = None
     seed: int = 0
     executor: ExecutorName = "serial"
     workers: int | None = None
@@ -60,24 +81,49 @@ class SearchConfig:
     device: str = "cpu"
     objective: Objective = field(default_factory=Objective)
     constraints: Constraints = field(default_factory=Constraints)
+    costs: tuple[str, ...] = ()
+    evaluator: str = TRAINING
+    prior: str | None = None
+    table: str | None = None
+    report_metric: str | None = None
+    seconds_metric: str | float | None = None
+    fidelities: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Refuse what no search can be."""
-        if self.trials < 1:
-            raise InvalidInputError(f"--trials must be at least 1, got {self.trials}.")
-        if self.seed < 0:
-            raise InvalidInputError(f"--seed must be >= 0, got {self.seed}.")
-        if self.threads < 1:
-            raise InvalidInputError(f"--threads must be at least 1, got {self.threads}.")
-        if self.executor not in get_args(ExecutorName):
-            raise UnknownNameError("executor", str(self.executor), get_args(ExecutorName))
-        if self.max_seconds is not None and not self.max_seconds > 0:
-            raise InvalidInputError(f"--max-seconds must be larger than 0, got {self.max_seconds}.")
+        """Settle what follows from other settings, and refuse what no search can be."""
+        for name, value in settled(self).items():
+            object.__setattr__(self, name, value)
+        check_numbers(self)
+        check_objectives(self)
+        check_table(self)
 
     @property
     def search_recipe(self) -> Recipe:
         """The recipe that trials are trained by."""
         return get_recipe(self.recipe).with_changes(self.recipe_changes)
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """What the controller is asked for: the main objective, then the smallest of every cost."""
+        return (self.objective, *(Objective(cost, "minimize") for cost in self.costs))
+
+    @property
+    def multi_fidelity(self) -> bool:
+        """Whether the controller asks for trainings of different lengths."""
+        return self.controller.partition(":")[0] in MULTI_FIDELITY
+
+    @property
+    def resolved_controller_options(self) -> dict[str, Any]:
+        """The controller's options, with the training lengths to be had where it takes some and none were given.
+
+        Successive halving by 3, twice (Li 2018, Hyperband): a ninth, a third, and all of the recipe's epochs.
+        """
+        if not self.multi_fidelity or "budgets" in self.controller_options:
+            return self.controller_options
+        if self.table is not None:
+            return {**self.controller_options, "budgets": sorted(self.fidelities)}
+        epochs = self.search_recipe.epochs
+        return {**self.controller_options, "budgets": sorted({math.ceil(epochs / 9), math.ceil(epochs / 3), epochs})}
 
     def blueprint(self, architecture: Architecture, *, resolution: int, channels: int, classes: int) -> Blueprint:
         """Return what is trained for an architecture on images of this kind."""
@@ -98,9 +144,13 @@ class SearchConfig:
         return replace(self, **{name: value for name, value in changes.items() if value is not None})
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dict."""
-        data = {f.name: getattr(self, f.name) for f in fields(self)}
-        return {**data, "objective": self.objective.to_json(), "constraints": self.constraints.to_json()}
+        """Return a JSON-ready dict, without what says nothing in a search of this kind."""
+        silent = TABLE_SETTINGS if self.table is None else IMAGE_SETTINGS
+        data = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in silent}
+        data |= {"objective": self.objective.to_json(), "costs": list(self.costs)}
+        if self.table is None:
+            return {**data, "constraints": self.constraints.to_json()}
+        return {**data, "fidelities": {str(epochs): column for epochs, column in self.fidelities.items()}}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
@@ -115,13 +165,13 @@ class SearchConfig:
             if name not in known:
                 raise UnknownNameError("setting of a search", name, known)
         parsed = dict(data)
-        if "objective" in parsed:
-            parsed["objective"] = Objective.from_json({**Objective().to_json(), **parsed["objective"]})
-        if "constraints" in parsed:
-            parsed["constraints"] = Constraints.from_json(parsed["constraints"])
         try:
+            if "objective" in parsed:
+                parsed["objective"] = Objective.from_json({**Objective().to_json(), **parsed["objective"]})
+            if "constraints" in parsed:
+                parsed["constraints"] = Constraints.from_json(parsed["constraints"])
             return cls(**parsed)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise InvalidInputError(f"a setting of the search has the wrong type: {error}.") from None
 
     def to_toml(self) -> str:
@@ -137,12 +187,13 @@ class SearchConfig:
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
-        """Read settings from a TOML file.
+        """Read settings from a TOML file; a run's own file means the user's space that was kept beside it.
 
         Raises:
             InvalidInputError: the file cannot be read or is not TOML.
         """
         try:
-            return cls.from_json(tomllib.loads(path.read_text()))
+            config = cls.from_json(tomllib.loads(path.read_text()))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidInputError(f"cannot read settings from {path}: {error}.") from None
+        return replace(config, space=kept_specification(config.space, path.parent))

@@ -26,10 +26,12 @@ from nas.evaluators.training_evaluator import build_seeded
 from nas.training.recipe import Recipe
 from nas.training.training_loop import Epoch, measure_accuracy, train
 from search_spaces.architecture import Architecture, Blueprint
+from search_spaces.local_file import SOURCE_FOLDER, save_source
 from search_spaces.randomness import derive_seed
 
 FOLDER = "best"
 FORMAT = 1
+KEPT_METRICS = ("val_accuracy", "params", "macs")  # of the search; a training-free one has no accuracy
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,12 @@ class StoredNetwork:
     def network(self) -> nn.Module:
         """Return the network with its trained weights, in evaluation mode.
 
+        A network of a user's own space is built by the file kept in ``space/``: that file is run, as on import.
+
         Raises:
-            NASError: the weights are missing, damaged, or another network's.
+            NASError: the weights are missing, damaged, or another network's, or the file is another one.
         """
-        network = space_of(self.blueprint).build(self.blueprint)
+        network = space_of(self.blueprint, folder=self.folder).build(self.blueprint)
         path = self.folder / "weights.safetensors"
         try:
             network.load_state_dict(load(path.read_bytes()))
@@ -122,9 +126,7 @@ def _metrics(network: nn.Module, data: ImageData, epoch: Epoch, record: Record) 
         "test_images": accuracy.images,
         "test_loss": accuracy.loss,
         "trial": record.trial.number,
-        "val_accuracy": record.measurement.metrics["val_accuracy"],
-        "params": record.measurement.metrics["params"],
-        "macs": record.measurement.metrics["macs"],
+        **{name: value for name, value in record.measurement.metrics.items() if name in KEPT_METRICS},
         "train_s": epoch.seconds,
     }
 
@@ -135,12 +137,16 @@ def _store(stored: StoredNetwork, network: nn.Module) -> None:
     try:
         aside.mkdir(parents=True)
         plain = replace(stored.blueprint, auxiliary=False)
-        expected = space_of(plain).build(plain).state_dict().keys()
-        weights = {name: tensor.cpu().contiguous() for name, tensor in network.state_dict().items() if name in expected}
+        space = space_of(plain)
+        expected = space.build(plain).state_dict().keys()
+        state = {name: tensor.cpu() for name, tensor in network.state_dict().items() if name in expected}
+        # copies: a user's network may use one tensor twice, which the format refuses
+        weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
         (aside / "weights.safetensors").write_bytes(save(weights))
+        own = save_source(space, aside) is not None
         (aside / "architecture.json").write_text(json.dumps(_description(stored), indent=2) + "\n")
         (aside / "metrics.json").write_text(json.dumps(stored.metrics, indent=2) + "\n")
-        (aside / "README.md").write_text(_readme(stored))
+        (aside / "README.md").write_text(_readme(stored, own_space=own))
         shutil.rmtree(stored.folder, ignore_errors=True)
         aside.rename(stored.folder)
     except OSError as error:
@@ -190,8 +196,11 @@ def load_stored(folder: Path) -> StoredNetwork:
         raise InvalidInputError(f"the stored network in {folder} cannot be read: {error}.") from None
 
 
-def _readme(stored: StoredNetwork) -> str:
+def _readme(stored: StoredNetwork, *, own_space: bool) -> str:
     metrics, blueprint = stored.metrics, stored.blueprint
+    source = (
+        f"\n- `{SOURCE_FOLDER}/`: the file that builds it; reading the network back runs this file" if own_space else ""
+    )
     shape = f"(batch, {blueprint.channels}, {blueprint.resolution}, {blueprint.resolution})"
     return f"""# The best network of this search
 
@@ -200,7 +209,7 @@ Test accuracy {metrics["test_accuracy"]:.2%} ({metrics["test_correct"]:.0f} of {
 
 - `architecture.json`: what it is, the normalisation of its images, and the names of its classes
 - `weights.safetensors`: its weights
-- `metrics.json`: what was measured
+- `metrics.json`: what was measured{source}
 
 ```python
 import nas

@@ -13,6 +13,7 @@ import json
 import os
 import time
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
@@ -189,7 +190,10 @@ class Journal:
         except OSError:
             pass  # a full disk was reported when it was met; the lock must go in any case
         finally:
-            self._file.close()
+            with suppress(
+                OSError
+            ):  # what a failed write left in the buffer fails again; the file is closed all the same
+                self._file.close()
 
     def _lock(self) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,12 +13,11 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from controllers.trial import Objective, Record
 from nas.config import SearchConfig
-from nas.data import ImageData
+from nas.executors.simulated_executor import FINISHED
 from nas.journal import FILE_NAME
-from nas.screening import Preview
 from nas.search_loop import Progress as SearchProgress
-from nas.searching import Watcher
 from nas.training.training_loop import Epoch
+from nas.watching import Watcher
 
 PLAIN_LINES = 12  # at most so many progress lines where there is no terminal
 
@@ -36,6 +36,7 @@ class ProgressDisplay:
         self._bar: Progress | None = None
         self._task = TaskID(0)
         self._lines_shown = 0
+        self._simulated_s = 0.0
 
     @property
     def watcher(self) -> Watcher:
@@ -58,18 +59,12 @@ class ProgressDisplay:
         else:
             self._print(f"stopped; every finished network is kept. Go on with: nas resume {self._folder}")
 
-    def _prepared(self, folder: Path, config: SearchConfig, data: ImageData, preview: Preview) -> None:
+    def _prepared(self, folder: Path, config: SearchConfig, lines: Sequence[str]) -> None:
         self._folder, self._trials, self._objective = folder, config.trials, config.objective
-        workers = f"{config.workers or 'all'} ray workers" if config.executor == "ray" else "this process"
-        self._print(
-            f"searching {config.space} on {config.data} with {config.controller}: {config.trials} networks, {workers}"
-        )
-        sizes = f"{len(data.train):,} train, {len(data.validation):,} validation, {len(data.test):,} test images"
-        self._print(f"{sizes}; {config.search_recipe.epochs} epochs a network by recipe {config.recipe!r}")
-        if preview.median is not None:
-            share = f"{preview.feasible:.0%} of the space keeps the constraints; " if config.constraints.any else ""
-            params, macs = short_count(preview.median.params), short_count(preview.median.macs)
-            self._print(f"{share}a typical network has {params} parameters and {macs} MACs")
+        searched, *remarks = lines
+        self._print(f"searching {searched} with {config.controller}: {config.trials} networks, {_workers(config)}")
+        for remark in remarks:
+            self._print(remark)
         self._start = time.monotonic()
         if self._console.is_terminal:
             self._start_bar(total=config.trials)
@@ -79,6 +74,8 @@ class ProgressDisplay:
             self._before = progress.evaluated - (
                 1 if record and record.measurement.ok and record.reused_from is None else 0
             )
+        if record is not None:
+            self._simulated_s = max(self._simulated_s, record.measurement.metrics.get(FINISHED, 0.0))
         text = self._text(progress)
         if self._bar is not None:
             self._update(progress.evaluated, text)
@@ -113,6 +110,8 @@ class ProgressDisplay:
             parts.append(f"best {shown} (trial {progress.best.trial.number})")
         counts = {"failed": progress.failed, "reused": progress.reused, "infeasible": progress.infeasible}
         parts += [f"{count} {name}" for name, count in counts.items() if count]
+        if self._simulated_s:
+            parts.append(f"{short_time(self._simulated_s)} simulated")
         left = self._seconds_left(progress)
         if left is not None and progress.evaluated < self._trials:
             parts.append(f"{short_time(left)} left")
@@ -135,6 +134,13 @@ class ProgressDisplay:
 
     def _print(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def _workers(config: SearchConfig) -> str:
+    if config.executor == "serial":
+        return "this process"
+    workers = config.workers or ("all" if config.executor == "ray" else 1)
+    return f"{workers} {config.executor} workers"
 
 
 def short_count(value: float) -> str:

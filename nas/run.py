@@ -11,6 +11,9 @@ from nas.config import SearchConfig
 from nas.errors import InvalidInputError
 from nas.finalizing import FOLDER, StoredNetwork, load_stored
 from nas.journal import Event, read_journal
+from nas.ranking import rank_records
+from nas.report.analysis import front_records
+from nas.table_answer import ChosenRow, load_chosen
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,24 +39,25 @@ class Run:
     repair: str = ""
 
     @property
-    def best(self) -> StoredNetwork:
-        """The trained network that won.
+    def best(self) -> StoredNetwork | ChosenRow:
+        """The trained network that won; for a search on a table, the row.
 
         Raises:
             InvalidInputError: the search has not come to its end yet.
         """
         if not self.final:
             raise InvalidInputError(f"{self.folder} has no trained network yet: `nas resume {self.folder}` goes on.")
+        if self.config.table is not None:
+            return load_chosen(self.folder / FOLDER)
         return load_stored(self.folder / FOLDER)
 
+    def front(self) -> list[Record]:
+        """Return the networks that no other is better than in every objective, best first by the first one."""
+        return front_records(self.records, objectives=self.config.objectives)
+
     def ranked(self) -> list[Record]:
-        """Return the evaluated networks, best first by the run's objective; each network once."""
-        scored = [
-            (score, record)
-            for record in self.records
-            if record.reused_from is None and (score := self.config.objective.score(record.measurement)) is not None
-        ]
-        return [record for _, record in sorted(scored, key=lambda pair: (-pair[0], pair[1].trial.number))]
+        """Return the evaluated networks, best first by the run's objective; each once, by its highest budget."""
+        return rank_records(self.records, self.config.objective)
 
 
 def load(folder: str | Path) -> Run:

@@ -12,9 +12,11 @@ from controllers.trial import Measurement
 from nas.errors import InvalidInputError
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.randomness import derive_generator
+from search_spaces.local_file import is_local
 from search_spaces.space import SearchSpace
 
 PREVIEW_SAMPLES = 500
+PREVIEW_SAMPLES_OF_FILES = 100  # counting somebody else's network runs it: 20 ms instead of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,10 @@ class Screen:
         """Return an ``infeasible`` measurement, or None when all constraints are kept."""
         if not self.constraints.any:
             return None
-        cost = self.space.complexity(self.blueprint(architecture))
+        try:
+            cost = self.space.complexity(self.blueprint(architecture))
+        except InvalidInputError as error:  # choices that do not go together, in a space that does not say so
+            return Measurement("error", error=str(error))
         reason = self.constraints.broken(cost)
         if not reason:
             return None
@@ -101,7 +106,7 @@ class Screen:
             InvalidInputError: none of them keeps the constraints; says what is reachable.
         """
         rng = derive_generator(seed, 0, "preview")
-        costs = [self.space.complexity(self.blueprint(self.space.sample(rng))) for _ in range(PREVIEW_SAMPLES)]
+        costs = self._draw_costs(rng, PREVIEW_SAMPLES_OF_FILES if is_local(self.space.name) else PREVIEW_SAMPLES)
         kept = [cost for cost in costs if not self.constraints.broken(cost)]
         params, macs = [cost.params for cost in costs], [cost.macs for cost in costs]
         smallest, largest = Complexity(min(params), min(macs)), Complexity(max(params), max(macs))
@@ -110,9 +115,21 @@ class Screen:
                 f"{name} {value:,}" for name, value in self.constraints.to_json().items() if value is not None
             )
             raise InvalidInputError(
-                f"no network of {PREVIEW_SAMPLES} drawn from {self.space.name!r} keeps {bounds}: at this depth and "
+                f"no network of {len(costs)} drawn from {self.space.name!r} keeps {bounds}: at this depth and "
                 f"width they have {smallest.params:,} to {largest.params:,} parameters and {smallest.macs:,} to "
                 f"{largest.macs:,} MACs. Loosen the bound, or change depth or width."
             )
         median = Complexity(int(np.median([c.params for c in kept])), int(np.median([c.macs for c in kept])))
         return Preview(len(kept) / len(costs), smallest, median)
+
+    def _draw_costs(self, rng: np.random.Generator, count: int) -> list[Complexity]:
+        """Count random architectures; those that cannot be built are left out, unless all of them are."""
+        costs, failure = [], None
+        for _ in range(count):
+            try:
+                costs.append(self.space.complexity(self.blueprint(self.space.sample(rng))))
+            except InvalidInputError as error:
+                failure = error
+        if failure is not None and not costs:
+            raise failure
+        return costs

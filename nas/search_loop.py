@@ -16,6 +16,7 @@ from nas.errors import JournalError
 from nas.evaluators.evaluator import trial_seed
 from nas.executors.executor import Completion, Executor
 from nas.journal import Event, Journal
+from nas.ranking import standing
 from nas.screening import Screen
 
 # A reason that says nothing of the network itself: it may be trained again when it is proposed again.
@@ -27,21 +28,29 @@ class Limits:
     """When a search ends.
 
     Attributes:
-        trials: networks evaluated with a result; reused, infeasible and failed ones do not count.
+        trials: evaluations with a result; reused, infeasible and failed ones do not count. A network that is
+            trained further by another trial counts again.
         seconds: wall time of this session after which nothing new is started; None for no limit.
         failures: failed evaluations in a row that end the search: something is wrong with all of them.
         fruitless: proposals in a row that cost nothing (reused or infeasible) and end the search.
+        epochs: training epochs, by the metric ``epochs_spent``, after which nothing new is started; what is in work
+            then is finished. None for no limit.
     """
 
     trials: int
     seconds: float | None = None
     failures: int = 20
     fruitless: int = 2000
+    epochs: float | None = None
 
 
 @dataclass(slots=True)
 class Progress:
-    """Where a search stands; given to observers after every record, and at intervals while waiting."""
+    """Where a search stands; given to observers after every record, and at intervals while waiting.
+
+    `best` is the best record of the highest budget that gave a result so far, and `best_score` its score: so the
+    score falls when the first network comes to a higher budget with a lower score.
+    """
 
     evaluated: int = 0
     reused: int = 0
@@ -52,6 +61,7 @@ class Progress:
     in_work: int = 0
     failures_in_row: int = 0
     fruitless_in_row: int = 0
+    epochs: float = 0.0
     last_failure: str = ""
 
 
@@ -126,7 +136,7 @@ class SearchLoop:
             if reason or self.progress.evaluated + len(self._running) >= limits.trials:
                 return reason
             trials = self.controller.ask()
-            if not trials:  # what is in work may still give the controller ideas; only an idle search is at its end
+            if not trials:  # a result in work may still open a rung; only an idle search is at its end
                 return "the search space is exhausted"
             self.journal.append("asked", trials[0].to_json())
             self._dispatch(trials[0], executor)
@@ -140,6 +150,8 @@ class SearchLoop:
             return f"stopped: {progress.failures_in_row} failures in a row, the last: {progress.last_failure}"
         if progress.fruitless_in_row >= limits.fruitless:
             return f"stopped: {progress.fruitless_in_row} proposals in a row were infeasible or already known"
+        if limits.epochs is not None and progress.epochs >= limits.epochs:
+            return f"{progress.epochs:g} epochs spent"
         if deadline is not None and time.monotonic() >= deadline:
             return "the time limit is reached"
         return ""
@@ -210,7 +222,10 @@ class SearchLoop:
             progress.failed += 1
             progress.failures_in_row += 1
             progress.last_failure = (measurement.error or measurement.status).splitlines()[-1]
-        score = self.controller.objectives[0].score(measurement)
-        if score is not None and score > progress.best_score:
-            progress.best, progress.best_score = record, score
+        if not free:
+            progress.epochs += measurement.metrics.get("epochs_spent", 0)
+        objective = self.controller.objectives[0]
+        rank = standing(record, objective)
+        if rank is not None and (progress.best is None or rank > (progress.best.trial.fidelity, progress.best_score)):
+            progress.best, progress.best_score = record, rank[1]
         progress.in_work = len(self._running)

@@ -5,54 +5,25 @@ from __future__ import annotations
 import platform
 import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from controllers import make_controller
-from controllers.trial import Record
 from nas.config import SearchConfig
-from nas.data import ImageData, load_data
-from nas.errors import InvalidInputError, NASError
-from nas.evaluators.evaluator import Evaluator
-from nas.evaluators.training_evaluator import TrainingEvaluator
-from nas.executors.executor import Executor
-from nas.executors.serial_executor import SerialExecutor
-from nas.finalizing import FOLDER, finalize, load_stored
-from nas.journal import Event, Journal
-from nas.run import Run, load
-from nas.screening import Preview, Screen
-from nas.search_loop import Limits, Progress, SearchLoop
-from nas.training.recipe import get_recipe
-from nas.training.training_loop import Epoch
-from search_spaces.architecture import Architecture, Blueprint
-from search_spaces.randomness import derive_generator
-from search_spaces.registry import get_space
+from nas.errors import InvalidInputError, StorageError
+from nas.journal import Journal
+from nas.run import Run
+from nas.session import Session
+from nas.watching import Watcher
+from search_spaces.local_file import is_local, kept_specification, save_source
 
 RESULTS = Path("results")
 # What may change when a run goes on: how much, and where it runs. All else decides what is found.
-CHANGEABLE = ("trials", "max_seconds", "executor", "workers", "gpus_per_worker", "address", "device", "data_root")
-
-
-@dataclass(slots=True)
-class Watcher:
-    """What is told while a search runs; every part may be left out.
-
-    Attributes:
-        prepared: once before the first trial, with the run's folder and settings, the data, a preview of the space.
-        progressed: after every record, and now and then while waiting.
-        retrained: after every epoch of the winner's retraining, with the number of epochs in all.
-        said: a line worth reading.
-    """
-
-    prepared: Callable[[Path, SearchConfig, ImageData, Preview], None] = lambda folder, config, data, preview: None
-    progressed: Callable[[Progress, Record | None], None] = lambda progress, record: None
-    retrained: Callable[[Epoch, int], None] = lambda epoch, epochs: None
-    said: Callable[[str], None] = lambda text: None
+CHANGEABLE = (
+    *("trials", "max_seconds", "max_epochs", "executor", "workers", "gpus_per_worker", "address", "device"),
+    *("data_root", "table"),
+)
 
 
 def search(*, out: str | Path | None = None, watcher: Watcher | None = None, **settings: Any) -> Run:
@@ -79,11 +50,11 @@ def search(*, out: str | Path | None = None, watcher: Watcher | None = None, **s
 def start(config: SearchConfig, *, out: str | Path | None = None, watcher: Watcher | None = None) -> Run:
     """Run a new search from settings; see `search`."""
     folder = Path(out) if out is not None else _new_folder(config)
-    session = _Session.prepare(config, folder, watcher or Watcher())
+    session = Session.prepare(config, folder, watcher or Watcher())
     header = {
         "config": config.to_json(),
         "versions": versions(),
-        "data": session.data.summary(),
+        **session.problem.identity(),
         "time": time.time(),
     }
     executor = session.make_executor()  # before anything is written: a pool that cannot be leaves no folder
@@ -92,7 +63,13 @@ def start(config: SearchConfig, *, out: str | Path | None = None, watcher: Watch
     except BaseException:
         executor.close()
         raise
-    (folder / "config.toml").write_text(config.to_toml())
+    try:
+        (folder / "config.toml").write_text(config.to_toml())
+        save_source(session.problem.screen.space, folder)
+    except OSError as error:
+        journal.close()
+        executor.close()
+        raise StorageError(f"cannot write into {folder}: {error.strerror}. Make room, then start again.") from None
     return session.carry_out(journal, (), executor)
 
 
@@ -117,18 +94,33 @@ def resume(folder: str | Path, *, watcher: Watcher | None = None, **changes: Any
         watcher = watcher or Watcher()
         if content.repair:
             watcher.said(content.repair)
-        config = SearchConfig.from_json(content.header["config"]).with_changes(changes)
-        if changes.get("executor") == "serial":
-            config = replace(config, workers=changes.get("workers"))
-        session = _Session.prepare(config, path, watcher)
-        if session.data.fingerprint != content.header["data"]["fingerprint"]:
-            raise InvalidInputError(
-                f"the images of {config.data!r} are not those that {path} was started with: their contents differ."
-            )
+        config = _changed(SearchConfig.from_json(content.header["config"]), changes)
+        config = replace(config, space=kept_specification(config.space, path))  # of a file that may have changed since
+        session = Session.prepare(config, path, watcher)
+        session.problem.check_identity(content.header, folder=path)
     except BaseException:
         journal.close()
         raise
     return session.carry_out(journal, content.events, None)
+
+
+def _changed(config: SearchConfig, changes: dict[str, Any]) -> SearchConfig:
+    """Return a run's settings as it goes on.
+
+    Raises:
+        InvalidInputError: a change from the simulated clock to the real one or back, or a table to a run on images.
+    """
+    changed = config.with_changes(changes)
+    if changes.get("executor") == "serial":
+        changed = replace(changed, workers=changes.get("workers"))
+    if (config.executor == "simulated") != (changed.executor == "simulated"):
+        raise InvalidInputError(
+            f"a run keeps its clock, real or simulated: it was started with --executor {config.executor}, "
+            f"got {changed.executor}."
+        )
+    if (config.table is None) != (changed.table is None):
+        raise InvalidInputError("this run trains its networks and has no table: leave out --table.")
+    return changed
 
 
 def versions() -> dict[str, str]:
@@ -143,138 +135,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-@dataclass(slots=True)
-class _Session:
-    """One process's work on a run."""
-
-    config: SearchConfig
-    folder: Path
-    watcher: Watcher
-    data: ImageData
-    screen: Screen
-
-    @classmethod
-    def prepare(cls, config: SearchConfig, folder: Path, watcher: Watcher) -> _Session:
-        """Check all that can be checked before anything is written."""
-        space = get_space(config.space)
-        get_recipe(config.final_recipe), config.search_recipe  # an unknown name is said before the data is read
-        make_controller(config.controller, space, [config.objective], config.seed, config.controller_options)
-        data = load_data(
-            config.data,
-            root=config.data_root,
-            download=config.download,
-            resolution=config.resolution,
-            train_limit=config.train_limit,
-        )
-        channels, resolution, _ = data.input_shape
-
-        def blueprint(architecture: Architecture) -> Blueprint:
-            return config.blueprint(architecture, resolution=resolution, channels=channels, classes=data.classes)
-
-        _check_device(config.device)
-        screen = Screen(space, config.constraints, blueprint)
-        watcher.prepared(folder, config, data, screen.preview(config.seed))
-        return cls(config, folder, watcher, data, screen)
-
-    def carry_out(self, journal: Journal, events: Sequence[Event], executor: Executor | None) -> Run:
-        """Replay, search, retrain; journal and executor are closed in any case.
-
-        Args:
-            journal: open for appending.
-            events: what the run went through so far.
-            executor: None to make one when there is something to evaluate.
-        """
-        config = self.config
-        try:
-            controller = make_controller(
-                config.controller, self.screen.space, [config.objective], config.seed, config.controller_options
-            )
-            loop = SearchLoop(controller, journal, self.screen, self.watcher.progressed)
-            loop.replay(events)
-            complete = loop.progress.evaluated >= config.trials and any(event.kind == "final" for event in events)
-            if not complete:
-                executor = executor or self.make_executor()
-                self.watcher.said(loop.run(executor, Limits(config.trials, config.max_seconds)))
-                executor.close()  # the workers' memory is free for the retraining
-            if loop.progress.best is None:
-                raise NASError(
-                    f"no network could be evaluated, so there is no best one; last failure: "
-                    f"{loop.progress.last_failure or 'none'}. The journal in {self.folder} holds every reason."
-                )
-            if complete and _is_stored(self.folder / FOLDER):
-                self.watcher.said(f"{self.folder} is finished; `--trials N` extends it.")
-            else:
-                self._finalize(loop.progress.best, journal)
-        finally:
-            if executor is not None:
-                executor.close()
-            journal.close()
-        return load(self.folder)
-
-    def make_executor(self) -> Executor:
-        """Start what evaluates the trials."""
-        config = self.config
-        if config.executor == "serial":
-            if (config.workers or 1) > 1:
-                raise InvalidInputError(
-                    f"the serial executor has one worker, got --workers {config.workers}: use --executor ray."
-                )
-            torch.set_num_threads(config.threads)
-            return SerialExecutor(self._evaluator())
-        from nas.executors.ray_executor import RayExecutor, RayOptions
-
-        options = RayOptions(config.workers, config.gpus_per_worker, config.address, config.threads)
-        return RayExecutor(self._evaluator(), options)
-
-    def _evaluator(self) -> Evaluator:
-        space = self.screen.space
-        any_architecture = space.sample(derive_generator(self.config.seed, 0, "placeholder"))
-        return TrainingEvaluator(
-            space,
-            self.screen.blueprint(any_architecture),
-            self.data.for_search(),
-            self.config.search_recipe,
-            self.config.seed,
-            self.config.device,
-        )
-
-    def _finalize(self, best: Record, journal: Journal) -> None:
-        recipe = get_recipe(self.config.final_recipe)
-        self.watcher.said(f"retraining trial {best.trial.number} by recipe {recipe.name!r}")
-        stored = finalize(
-            best,
-            self.screen.blueprint(best.trial.architecture),
-            self.data,
-            recipe=recipe,
-            run_seed=self.config.seed,
-            device=self.config.device,
-            folder=self.folder,
-            on_epoch=lambda epoch: self.watcher.retrained(epoch, recipe.epochs),
-        )
-        journal.append("final", {"trial": best.trial.number, "metrics": stored.metrics})
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise InvalidInputError(f"--device is cpu, cuda or cuda:N, got {device!r}.") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InvalidInputError(f"--device {device} needs a GPU, and torch sees none here: use --device cpu.")
-
-
-def _is_stored(folder: Path) -> bool:
-    try:
-        load_stored(folder)
-    except InvalidInputError:
-        return False
-    return True
-
-
 def _new_folder(config: SearchConfig) -> Path:
-    """Return the first free name under ``results/``: space-data-controller, then a number."""
-    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{config.space}-{config.data}-{config.controller}").strip("-")
+    """Return the first free name under ``results/``: space-data-controller or table-controller, then a number."""
+    space = Path(config.space).name if is_local(config.space) else config.space
+    searched = f"{space}-{config.data}" if config.table is None else Path(config.table).stem
+    name = re.sub(r"[^A-Za-z0-9.]+", "-", f"{searched}-{config.controller}").strip("-")
     number = 1
     while (RESULTS / f"{name}-{number}").exists():
         number += 1
     return RESULTS / f"{name}-{number}"
+
+
+__all__ = ["CHANGEABLE", "Watcher", "resume", "search", "start", "versions"]

@@ -8,10 +8,11 @@ from search_spaces.lazy import lazy_attributes
 
 if TYPE_CHECKING:
     from search_spaces.architecture import Architecture, Blueprint, Complexity, Decision
+    from search_spaces.drawing import Choose
     from search_spaces.errors import InvalidInputError, NASError, UnknownNameError
     from search_spaces.graph import Block, Cell, Edge
     from search_spaces.nasnet import CellSpace, CellSpaceOptions
-    from search_spaces.registry import SPACES, get_space
+    from search_spaces.registry import SPACES, as_space, get_space
     from search_spaces.space import SearchSpace
 
 _HOMES = {
@@ -22,6 +23,7 @@ _HOMES = {
     "Cell": "search_spaces.graph",
     "CellSpace": "search_spaces.nasnet",
     "CellSpaceOptions": "search_spaces.nasnet",
+    "Choose": "search_spaces.drawing",
     "Complexity": "search_spaces.architecture",
     "Decision": "search_spaces.architecture",
     "Edge": "search_spaces.graph",
@@ -29,6 +31,7 @@ _HOMES = {
     "NASError": "search_spaces.errors",
     "SearchSpace": "search_spaces.space",
     "UnknownNameError": "search_spaces.errors",
+    "as_space": "search_spaces.registry",
     "get_space": "search_spaces.registry",
 }
 
@@ -40,6 +43,7 @@ __all__ = [
     "Cell",
     "CellSpace",
     "CellSpaceOptions",
+    "Choose",
     "Complexity",
     "Decision",
     "Edge",
@@ -47,6 +51,7 @@ __all__ = [
     "NASError",
     "SearchSpace",
     "UnknownNameError",
+    "as_space",
     "get_space",
 ]
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Optional
 
 import typer
 from rich.console import Console
@@ -15,15 +14,15 @@ from nas.cli import app
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nas.benchmarking import BenchResult, OnRun
-    from nas.evaluators.table import Table
+    from nas.benchmarking import BenchResult, BenchRules, OnRun
 
 bench = typer.Typer(
     help="Compare controllers where every result is known beforehand.", no_args_is_help=True, rich_markup_mode=None
 )
 app.add_typer(bench, name="bench")
 
-DEFAULT_CONTROLLERS = "random,evolution,ppo,reinforce,optuna:tpe"
+DEFAULT_CONTROLLERS = "random,local,evolution,ppo,reinforce,predictor,optuna:tpe"
+FRONT_CONTROLLERS = "random,nsga2,optuna:nsga2"  # of several objectives, each in seconds
 
 
 @bench.command("table")
@@ -34,17 +33,52 @@ def table_(
         Optional[str],  # noqa: UP045
         typer.Option(help="Column to report of the network that is best by the metric. [default: the metric]"),
     ] = None,
-    controllers: Annotated[str, typer.Option(help="Who proposes, with commas between.")] = DEFAULT_CONTROLLERS,
+    controllers: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(
+            help="Who proposes, with commas between; options in brackets: evolution(population=50). "
+            f"[default: {DEFAULT_CONTROLLERS}; with costs and no target: {FRONT_CONTROLLERS}]",
+            show_default=False,
+        ),
+    ] = None,
     trials: Annotated[int, typer.Option(help="Evaluations of a run.")] = 200,
     seeds: Annotated[int, typer.Option(help="Runs of each controller, with seeds from 0.")] = 100,
     minimize: Annotated[bool, typer.Option("--minimize", help="Smaller is better.")] = False,
+    cost: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="COLUMN", help="Column to keep small, as one more objective; may be given again."),
+    ] = None,
+    target: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="Search by metric x (cost / target)^weight instead of several objectives."),
+    ] = None,
+    weight: Annotated[
+        Optional[float],  # noqa: UP045
+        typer.Option(help="The exponent. [default: -0.07, or 0.07 with --minimize]", show_default=False),
+    ] = None,
+    reference: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Where hypervolumes start: median, nadir or worst. [default: the first with a volume]"),
+    ] = None,
+    prior: Annotated[
+        Optional[str],  # noqa: UP045
+        typer.Option(help="Column that is known before, for the controllers that can use one."),
+    ] = None,
+    fidelity: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="EPOCHS=COLUMN", help="Column of the metric after so many epochs; may be given again."),
+    ] = None,
+    epochs: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="End a run when so many epochs are spent, however many trials that is."),
+    ] = None,
     processes: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Processes to run in. [default: one per processor]"),
     ] = None,
     figure: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option(help="Chart of the regret to write: .svg, .png or .pdf."),
+        typer.Option(help="Chart of the regret, or of the missing hypervolume, to write: .svg, .png or .pdf."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the results as JSON.")] = False,
 ) -> None:
@@ -54,13 +88,26 @@ def table_(
     a row is a column to search by or to report; `iso_id`, if there, says which rows are the same network.
 
     Example: nas bench table nasbench201.npz --metric valid_12 --report-metric valid_200 --seeds 100
+
+    Example: nas bench table nasbench201.npz --metric valid_200 --cost latency_ms --controllers random,nsga2
     """
-    from nas.benchmarking import bench_table
+    from nas.bench_controllers import split_controllers
+    from nas.benchmarking import BenchRules, bench_table
     from nas.evaluators.table import load_table
 
     console = Console(stderr=True)
     if figure is not None:
         _check_figure(figure)
+    rules = BenchRules(
+        costs=tuple(cost or ()),
+        target=target,
+        weight=weight,
+        reference=reference,  # type: ignore[arg-type]
+        prior=prior,
+        fidelities=_read_fidelities(fidelity or ()),
+        epochs=epochs,
+    )
+    of_front = bool(rules.costs) and target is None
     table = load_table(file)
     with _Display(console) as display:
         try:
@@ -68,10 +115,13 @@ def table_(
                 table,
                 metric=metric,
                 report_metric=report_metric,
-                controllers=[name.strip() for name in controllers.split(",") if name.strip()],
+                controllers=split_controllers(
+                    (FRONT_CONTROLLERS if of_front else DEFAULT_CONTROLLERS) if controllers is None else controllers
+                ),
                 trials=trials,
                 seeds=seeds,
                 minimize=minimize,
+                rules=rules,
                 processes=processes,
                 on_run=display.on_run,
             )
@@ -79,14 +129,32 @@ def table_(
             console.print("stopped; nothing was written", highlight=False)
             raise typer.Exit(1) from None
     if figure is not None:
-        _write_figure(result, figure, metric=metric)
+        _write_figure(result, figure, metric=metric, of_front=of_front)
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))
         return
-    heading = f"{seeds} runs of {trials} evaluations by {metric}; its optimum is {result.optimum:.6g}"
-    _print_result(result, heading + _remarks(table, metric), report_metric or metric)
+    from nas.bench_text import describe_runs, remarks
+
+    lines = remarks(result, rules, table=table, metric=metric, trials=trials)
+    heading = describe_runs(result, rules, metric=metric, seeds=seeds, trials=trials)
+    _print_result(result, rules, heading="\n".join([heading, *lines]), metric=metric, report_metric=report_metric)
     if figure is not None:
         typer.echo(f"the chart: {figure}")
+
+
+def _read_fidelities(texts: Sequence[str]) -> dict[int, str]:
+    """Return columns by their epochs, of texts such as ``12=valid_12``."""
+    from nas.errors import InvalidInputError
+
+    found: dict[int, str] = {}
+    for text in texts:
+        epochs, _, column = text.partition("=")
+        if not (epochs.strip().isdecimal() and column.strip()):
+            raise InvalidInputError(f"--fidelity takes EPOCHS=COLUMN, such as 12=valid_12, got {text!r}.")
+        if int(epochs) in found:
+            raise InvalidInputError(f"--fidelity takes one column for {int(epochs)} epochs, got two: name one.")
+        found[int(epochs)] = column.strip()
+    return found
 
 
 class _Display:
@@ -123,68 +191,32 @@ def _check_figure(path: Path) -> None:
         raise InvalidInputError(f"--figure {path}: there is no folder {path.parent}: make it first.")
 
 
-def _write_figure(result: BenchResult, path: Path, *, metric: str) -> None:
+def _write_figure(result: BenchResult, path: Path, *, metric: str, of_front: bool) -> None:
     from nas.errors import StorageError
     from nas.report.figures import save_figure
     from nas.report.regret_chart import draw_regret
 
     try:
-        save_figure(draw_regret(result, metric=metric), path)
+        save_figure(draw_regret(result, metric=metric, of_front=of_front), path)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}.") from None
 
 
-def _remarks(table: Table, metric: str) -> str:
-    """Return what the table lacks, in words; empty when it lacks nothing."""
-    space, unmeasured = table.space, table.num_unmeasured(metric)
-    parts = []
-    if space.num_rows < space.size:
-        parts.append(f"{space.size - space.num_rows:,} of {space.size:,} points have no row and are infeasible")
-    if unmeasured:
-        parts.append(f"{unmeasured:,} of {space.num_rows:,} rows lack the metric and count as failed")
-    return "".join(f"\n{part}" for part in parts)
-
-
-def _print_result(result: BenchResult, heading: str, reported: str) -> None:
+def _print_result(
+    result: BenchResult, rules: BenchRules, *, heading: str, metric: str, report_metric: str | None
+) -> None:
     from rich.table import Table as TextTable
+
+    from nas.bench_text import columns_of, rows_of
 
     terminal = Console().is_terminal
     console = Console(markup=False, highlight=False, width=None if terminal else 1000)
-    checkpoints = list(next(iter(result.controllers.values())).mean_regret())
+    names: dict[str, Any] = {"metric": metric, "report_metric": report_metric or metric}
     text = TextTable(box=None, pad_edge=False, header_style="bold")
-    text.add_column("controller", no_wrap=True)
-    for name in [*(f"regret@{trials}" for trials in checkpoints), "best", reported, "optimum found", "s a run"]:
-        text.add_column(name, justify="right", no_wrap=not terminal or name in ("best", reported))
-    for row in _rows(result):
+    for i, name in enumerate(columns_of(result, rules, **names)):
+        no_wrap = not terminal or i == 0 or name in ("best", report_metric)
+        text.add_column(name, justify="right" if i else "left", no_wrap=no_wrap)
+    for row in rows_of(result, rules, **names):
         text.add_row(*row)
     console.print(heading, soft_wrap=True)
     console.print(text)
-
-
-def _rows(result: BenchResult) -> list[list[str]]:
-    """Return a line of text a controller, with as many decimals in every line."""
-    found = {name: controller.to_json() for name, controller in result.controllers.items()}
-    pairs = [pair for entry in found.values() for pair in (entry["best"], entry["reported"]) if pair]
-    regret_decimals = _decimals([regret for entry in found.values() for regret in entry["regret"].values()])
-    decimals = _decimals([sd for _, sd in pairs])
-    return [
-        [
-            name,
-            *(f"{regret:.{regret_decimals}f}" for regret in entry["regret"].values()),
-            _spread(entry["best"], decimals),
-            _spread(entry["reported"], decimals),
-            f"{entry['found_optimum']:.0%}",
-            f"{entry['seconds']:.2g}",
-        ]
-        for name, entry in found.items()
-    ]
-
-
-def _spread(pair: Sequence[float] | None, decimals: int) -> str:
-    return "-" if pair is None else f"{pair[0]:.{decimals}f} ± {pair[1]:.{decimals}f}"
-
-
-def _decimals(values: Sequence[float]) -> int:
-    """Return how many decimals show the smallest of these numbers that is not 0 with two digits, within 2 to 5."""
-    smallest = min((abs(value) for value in values if value), default=1.0)
-    return min(5, max(2, 1 - math.floor(math.log10(smallest))))

@@ -25,6 +25,7 @@ class Listed(StrEnum):
     controllers = "controllers"
     datasets = "datasets"
     recipes = "recipes"
+    scores = "scores"
 
 
 @app.command("list")
@@ -101,6 +102,12 @@ def _recipes() -> Rows:
     return rows
 
 
+def _scores() -> Rows:
+    from nas.evaluators.training_free import TRAINING_FREE
+
+    return [("score", "what it is"), *((score.name, score.description) for score in TRAINING_FREE.values())]
+
+
 _LISTINGS: dict[Listed, Callable[[], Rows]] = {
     Listed.spaces: _spaces,
     Listed.operations: _operations,
@@ -109,4 +116,5 @@ _LISTINGS: dict[Listed, Callable[[], Rows]] = {
     Listed.controllers: _controllers,
     Listed.datasets: _datasets,
     Listed.recipes: _recipes,
+    Listed.scores: _scores,
 }

@@ -55,6 +55,7 @@ def _find_cells(name: str) -> tuple[dict[str, Cell], Path]:
     """Return the cells of a run's best network or of a published name, and where their picture goes by default."""
     from nas.run import load
     from search_spaces.genotypes import CELLS, NETWORKS, published_architecture
+    from search_spaces.local_file import is_local
     from search_spaces.nasnet import CellSpace
     from search_spaces.registry import get_space
 
@@ -65,6 +66,10 @@ def _find_cells(name: str) -> tuple[dict[str, Cell], Path]:
     if not Path(name).is_dir():
         raise UnknownNameError("run folder or published cell", name, [*CELLS, *NETWORKS])
     run = load(name)
+    if run.config.table is not None:
+        raise InvalidInputError(f"{name} looked results up in a table: there is no network to draw.")
+    if is_local(run.config.space):
+        raise InvalidInputError(f"networks of space {run.config.space!r} have no cells to draw.")
     found, ranked = get_space(run.config.space), run.ranked()
     if not ranked:
         raise InvalidInputError(f"{name} has no evaluated network yet: nothing to draw.")

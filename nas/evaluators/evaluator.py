@@ -22,8 +22,8 @@ class Evaluator(Protocol):
 
 
 def trial_seed(run_seed: int, trial: Trial) -> int:
-    """Return the seed that a trial's evaluation draws everything from."""
-    return derive_seed(run_seed, trial.number, "evaluation")
+    """Return the seed that a trial's evaluation draws everything from; a continued network keeps its own."""
+    return derive_seed(run_seed, trial.root, "evaluation")
 
 
 def evaluate_safely(evaluator: Evaluator, trial: Trial) -> Measurement:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from controllers.trial import Objective, Record
 from nas.errors import InvalidInputError
-from nas.report.pareto import pareto_front
+from nas.executors.simulated_executor import FINISHED
+from nas.report.pareto import non_dominated, pareto_front
 from nas.report.summary import RunSummary
 from search_spaces.architecture import Architecture, Decision
 
+SIZES = ("params", "macs")
 _NUMBER = re.compile(r"\d[\d.,]*")
 
 
@@ -36,11 +38,18 @@ def metric_of(record: Record, name: str) -> float | None:
 
 
 def top_records(records: Sequence[Record], *, objective: Objective, count: int) -> list[Record]:
-    """Return the best records of different networks, best first; of equals the earlier first."""
-    scored = [(score, record) for record in records if (score := score_of(record, objective)) is not None]
+    """Return the best records of different networks, best first; of equals the earlier first.
+
+    What was trained longer comes before what was trained less, as in `nas.ranking`.
+    """
+    scored = [
+        ((record.trial.fidelity, score), record)
+        for record in records
+        if (score := score_of(record, objective)) is not None
+    ]
     best: dict[Architecture, Record] = {}
     shown: set[int] = set()
-    for _, record in sorted(scored, key=lambda pair: -pair[0]):
+    for _, record in sorted(scored, key=lambda pair: (-pair[0][0], -pair[0][1])):
         architecture, original = record.trial.architecture, record.reused_from
         if architecture not in best and original not in shown:
             best[architecture] = record
@@ -65,6 +74,33 @@ def front_numbers(summary: RunSummary, *, cost: str) -> set[int]:
             points.append((record.trial.number, price, sign * value))
     front = pareto_front([price for _, price, _ in points], [value for _, _, value in points])
     return {points[i][0] for i in front}
+
+
+def cost_names(summary: RunSummary) -> tuple[str, ...]:
+    """Return the metrics that results are weighed up against: those that were asked for, then the sizes."""
+    weighed = () if summary.objective.target is None else (summary.objective.cost,)
+    return tuple(dict.fromkeys((*summary.costs, *weighed, *SIZES)))
+
+
+def front_records(records: Iterable[Record], *, objectives: Sequence[Objective]) -> list[Record]:
+    """Return the records on the Pareto front of several objectives, the best by the first one first.
+
+    Each network counts once, with its first record; those without a score in every objective are left out.
+    """
+    scored: dict[Architecture, tuple[Record, list[float]]] = {}
+    for record in records:
+        scores = [score for objective in objectives if (score := score_of(record, objective)) is not None]
+        if record.reused_from is None and len(scores) == len(objectives):
+            scored.setdefault(record.trial.architecture, (record, scores))
+    candidates = list(scored.values())
+    front = [candidates[i] for i in non_dominated([scores for _, scores in candidates])]
+    return [record for record, _ in sorted(front, key=lambda pair: (-pair[1][0], pair[0].trial.number))]
+
+
+def simulated_seconds(records: Iterable[Record]) -> float | None:
+    """Return what the simulated clock shows after the last record; None if time was real."""
+    times = [time for record in records if (time := record.measurement.metrics.get(FINISHED)) is not None]
+    return max(times, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +189,7 @@ def spent(summary: RunSummary) -> Spent:
     """Add up what a run cost."""
     own = [record for record in summary.records if record.reused_from is None]
     statuses = Counter(record.measurement.status for record in own)
-    epochs = [epochs_of(record, default=summary.epochs) for record in own if record.measurement.ok]
+    epochs = [_epochs_spent(record, default=summary.epochs) for record in own if record.measurement.ok]
     known = [value for value in epochs if value is not None]
     return Spent(
         trained=statuses["ok"],
@@ -163,6 +199,12 @@ def spent(summary: RunSummary) -> Spent:
         infeasible=statuses["infeasible"],
         failed=len(own) - statuses["ok"] - statuses["infeasible"],
     )
+
+
+def _epochs_spent(record: Record, *, default: int | None) -> float | None:
+    """Return the epochs that a trial itself took: those of the trials that it continues are theirs."""
+    spent = record.measurement.metrics.get("epochs_spent")
+    return spent if spent is not None else epochs_of(record, default=default)
 
 
 def epochs_of(record: Record, *, default: int | None) -> float | None:

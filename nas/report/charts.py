@@ -57,7 +57,11 @@ def draw_progress(
     points = _points(ordered, objective=objective, xs=[float(record.trial.number) for record in ordered])
     if not points:
         return None
-    best = max(points, key=lambda point: point.score)
+    # a score after few epochs is none to be measured against; see `nas.ranking`
+    fidelity = max(record.trial.fidelity for record in ordered if objective_value(record, objective) is not None)
+    fully = {record.trial.number for record in ordered if record.trial.fidelity == fidelity}
+    contenders = [point for point in points if point.number in fully]
+    best = max(contenders, key=lambda point: point.score)
     label = f"{_metric_label(objective)} over {len(ordered)} trials; the best, {_value(best, objective)}, is trial "
     figure, axes = _axes(size, label=f"{label}{best.number}.", x_label="Trial", y_label=_y_label(objective))
     _scale_y(axes, points, objective=objective)
@@ -65,7 +69,7 @@ def draw_progress(
     axes.set_xlim(-0.5 - 0.01 * last, last + 0.5 + 0.01 * last)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if size[0] < WIDE[0] else 12, integer=True))
     _draw_dots(axes, points, size=3.6 if len(points) <= 400 else 2.4, role="dot")
-    _draw_best_so_far(axes, points, last=last)
+    _draw_best_so_far(axes, contenders, last=last)
     _draw_failures(axes, ordered)
     _ring(axes, best, objective=objective)
     return figure

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from controllers.trial import Record
-from nas.report.analysis import front_numbers, metric_of, top_records
+from nas.report.analysis import SIZES, cost_names, front_numbers, metric_of, top_records
 from nas.report.cell_drawing import draw_cell
 from nas.report.charts import NARROW, WIDE, draw_progress, draw_tradeoff, num_far_out
 from nas.report.figures import PIXELS_PER_INCH, figure_svg
@@ -16,7 +16,6 @@ from nas.report.markup import definitions, figure, section, text, trial_link, tr
 from nas.report.summary import RunSummary
 from search_spaces.graph import Cell
 
-COSTS = ("params", "macs")
 NUM_OPEN = 3  # best networks that are shown at once; the others unfold
 NUM_SHOWN = 8
 PAGE_WIDTH = 1040.0
@@ -47,19 +46,25 @@ def progress_section(summary: RunSummary) -> str:
 
 
 def tradeoff_section(summary: RunSummary) -> str:
-    """Return the objective's metric against params and MACs, with the Pareto fronts."""
+    """Return the objective's metric against params, MACs and other costs, with the Pareto fronts."""
     figures = []
-    for cost in COSTS:
+    shown: list[str] = []
+    for cost in cost_names(summary):
+        if cost == summary.objective.metric:
+            continue
         chart = draw_tradeoff(summary.records, objective=summary.objective, cost=cost)
         if chart is not None:
             front = trial_links(_by_cost(summary, cost)[:LONGEST_FRONT])
             caption = f"Pareto front by {label_in_sentence(cost)}: trials {front}."
-            figures.append(figure(figure_svg(chart, name=f"tradeoff-{cost}"), caption=caption))
+            name = f"tradeoff-{cost}" if cost in SIZES else f"tradeoff-cost{len(shown)}"
+            figures.append(figure(figure_svg(chart, name=name), caption=caption))
+            shown.append(cost)
     if not figures:
         return ""
     keys = '<span class="key">Pareto front</span><span class="key dot">a network</span>'
     note = f'<p class="note keys">{keys}<span class="key ring">best network</span></p>'
-    title = f"{metric_style(summary.objective.metric).label} against size"
+    what = "size" if set(shown) <= set(SIZES) else "cost"
+    title = f"{metric_style(summary.objective.metric).label} against {what}"
     return section(title, f'{note}<div class="pair">{"".join(figures)}</div>', anchor="size")
 
 
@@ -85,7 +90,7 @@ def networks_section(summary: RunSummary) -> str:
 
 
 def _network(summary: RunSummary, record: Record, *, rank: int) -> str:
-    names = dict.fromkeys((summary.objective.metric, *COSTS))
+    names = dict.fromkeys((summary.objective.metric, *cost_names(summary), summary.answer))
     facts = [
         text(f"{format_metric(name, value)} {label_in_sentence(name)}")
         for name in names

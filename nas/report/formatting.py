@@ -36,6 +36,7 @@ METRICS: dict[str, MetricStyle] = {
     "val_loss": MetricStyle("Validation loss", "number"),
     "train_s": MetricStyle("Training time", "seconds"),
     "latency_ms": MetricStyle("Latency", "milliseconds"),
+    "simulated_s": MetricStyle("Finished", "seconds"),
 }
 REPORTED = ("val_accuracy", "test_accuracy", "params", "macs")  # what every report shows, as far as it was measured
 _UNPRINTABLE = ("Cc", "Cs", "Co", "Cn")  # Unicode categories

@@ -15,7 +15,7 @@ from nas.report.formatting import (
     metric_style,
 )
 from nas.report.markup import code, definitions, section, text, trial_link
-from nas.report.summary import RunSettings, RunSummary
+from nas.report.summary import RunSummary
 
 NOTED = ("trial", "epochs", "test_correct", "test_images")  # final metrics that are told beside others, or elsewhere
 STATUS_TEXTS = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}
@@ -30,18 +30,19 @@ def headline(summary: RunSummary) -> str:
         f"<h1>{_title(summary, best)}</h1>\n{_lead(summary, best, cost)}\n"
         f"{_answer(summary, best) if best else ''}\n"
         f"{definitions({path: text(what) for path, what in summary.files.items()}, style='files')}\n"
-        f"{_asked(summary.settings, summary.objective)}</header>\n"
+        f"{_asked(summary)}</header>\n"
     )
 
 
 def _title(summary: RunSummary, best: Record | None) -> str:
     if best is None:
         return "No network has a result" + (" yet" if summary.status == "running" else "")
-    # Test accuracy is the honest answer; what the search itself saw is the next best.
+    # What was not searched by, such as test accuracy, is the honest answer; what the search saw is the next best.
     name, value = summary.objective.metric, metric_of(best, summary.objective.metric)
-    if "test_accuracy" in summary.final:
-        name, value = "test_accuracy", summary.final["test_accuracy"]
-    return f"The best network reaches {text(format_metric(name, value))} {text(label_in_sentence(name))}"
+    if summary.answer in summary.final:
+        name, value = summary.answer, summary.final[summary.answer]
+    written, label = text(format_metric(name, value)), text(label_in_sentence(name))
+    return f"The best network reaches {written} {label if metric_style(name).kind == 'share' else f'({label})'}"
 
 
 def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
@@ -90,7 +91,7 @@ def _figure_names(summary: RunSummary) -> list[str]:
     accuracies = [name for name in summary.final if metric_style(name).kind == "share"]
     own = [] if objective.metric in REPORTED else [objective.metric]
     cost = [] if objective.target is None else [objective.cost]
-    return list(dict.fromkeys((*own, *REPORTED[:2], *accuracies, *REPORTED[2:], *cost)))
+    return list(dict.fromkeys((*own, summary.answer, *REPORTED[:2], *accuracies, *summary.costs, *REPORTED[2:], *cost)))
 
 
 def _search_note(summary: RunSummary, best: Record) -> str:
@@ -114,15 +115,16 @@ def _figure(value: str, *, note: str) -> str:
     return text(value) + (f"<small>{text(note)}</small>" if note else "")
 
 
-def _asked(settings: RunSettings, objective: Objective) -> str:
+def _asked(summary: RunSummary) -> str:
     """Return what was asked, as terms and values."""
+    settings = summary.settings
     numbers = {"Trials": settings.trials, "Workers": settings.workers, "Seed": settings.seed}
     pairs: dict[str, object] = {
         "Space": settings.space,
         "Controller": settings.controller,
         "Data set": settings.data,
         "Recipe": settings.recipe,
-        "Objective": _objective_words(objective),
+        "Objective": "; ".join(map(_objective_words, summary.objectives)),
         "Executor": settings.executor,
         **{name: "" if number is None else number for name, number in numbers.items()},
         **settings.others,
@@ -147,8 +149,9 @@ def spent_section(summary: RunSummary) -> str:
     epochs = format_number(cost.network_epochs) if cost.trained and cost.network_epochs is not None else ""
     pairs = {
         "Wall time": "" if summary.seconds is None else format_duration(summary.seconds),
+        "Simulated time": "" if summary.simulated_s is None else format_duration(summary.simulated_s),
         "Worker time": format_duration(cost.worker_s),
-        "Networks trained": format_number(cost.trained),
+        "Networks evaluated" if summary.epochs is None else "Networks trained": format_number(cost.trained),
         "Network-epochs": epochs,
         "Reused results": format_number(cost.reused),
         "Infeasible, not trained": format_number(cost.infeasible),

@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from nas.report.figure_sections import networks_section, progress_section, tradeoff_section
+from nas.report.front_section import front_section
 from nas.report.markup import text
 from nas.report.overview_sections import headline, repeat_section, spent_section
 from nas.report.page_style import SCRIPT, style_sheet
@@ -18,6 +19,7 @@ from nas.report.trial_sections import failures_section, lineage_section, trials_
 SECTIONS = (
     progress_section,
     tradeoff_section,
+    front_section,
     networks_section,
     trials_section,
     failures_section,

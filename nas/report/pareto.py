@@ -5,7 +5,31 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from nas.errors import InvalidInputError
+
+
+def non_dominated(points: Sequence[Sequence[float]]) -> list[int]:
+    """Return the indices of the points that no other point dominates, in their order.
+
+    A point dominates another if it is at least as large in every coordinate and larger in one. Equal points do not
+    dominate each other.
+
+    Args:
+        points: (n, d) larger is better in each of the d coordinates.
+
+    Raises:
+        InvalidInputError: the points differ in length, or a number is not finite.
+    """
+    if len({len(point) for point in points}) > 1:
+        raise InvalidInputError("a front needs points of one length: leave out those that lack an objective.")
+    values = np.array(points, dtype=np.float64)
+    if not np.isfinite(values).all():
+        raise InvalidInputError("a front needs finite numbers: leave out points that lack one.")
+    return [
+        i for i, point in enumerate(values) if not ((values >= point).all(axis=1) & (values > point).any(axis=1)).any()
+    ]
 
 
 def pareto_front(costs: Sequence[float], values: Sequence[float]) -> list[int]:

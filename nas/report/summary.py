@@ -46,16 +46,20 @@ class RunSummary:
         status: whether it goes on, came to its end, or was stopped before.
         settings: what was asked.
         objective: what "best" means.
+        costs: metrics that were to be small as well; then the run's answer is a Pareto front.
         records: what was measured, in the order in which it became known; of two records of one trial the later
             counts.
         cells: by trial number, the cells to draw, by role (``normal``, ``reduction``). The page shows the best
             networks that `analysis.top_records` names; one without cells is described by its decisions.
         decisions: those of the space, so that architectures can be told in words; may be empty.
-        final: metrics of the best network after it was trained again at full length (``test_accuracy``, ...).
+        final: metrics of the best network after it was trained again at full length (``test_accuracy``, ...), or
+            of the chosen row of a table.
+        answer: the metric of `final` that answers the user's question.
         files: what the run left, path -> what it is, shown as given.
         commands: command lines to copy, by what they do ("Run it again", "Resume").
         versions: of everything that results depend on, by name.
         seconds: wall time so far; None if unknown.
+        simulated_s: time on the simulated clock; None if there was none.
         epochs: epochs of a trial that has no budget of its own; None if unknown.
         reason: why the run ended, in words.
     """
@@ -64,14 +68,17 @@ class RunSummary:
     status: RunStatus = "finished"
     settings: RunSettings = field(default_factory=RunSettings)
     objective: Objective = field(default_factory=Objective)
+    costs: Sequence[str] = ()
     records: Sequence[Record] = ()
     cells: Mapping[int, Mapping[str, Cell]] = field(default_factory=dict)
     decisions: Sequence[Decision] = ()
     final: Mapping[str, float] = field(default_factory=dict)
+    answer: str = "test_accuracy"
     files: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     seconds: float | None = None
+    simulated_s: float | None = None
     epochs: int | None = None
     reason: str = ""
 
@@ -81,3 +88,8 @@ class RunSummary:
             raise UnknownNameError("run status", str(self.status), get_args(RunStatus))
         latest = {record.trial.number: record for record in self.records}
         object.__setattr__(self, "records", tuple(latest.values()))
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """Everything that was searched for: the objective, then the smallest of every cost."""
+        return (self.objective, *(Objective(cost, "minimize") for cost in self.costs))

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from controllers.trial import Record
+from nas.executors.simulated_executor import FINISHED
 from nas.report.analysis import (
     Ancestor,
     best_record,
+    cost_names,
     epochs_of,
     failure_groups,
     front_numbers,
+    front_records,
     lineage,
     metric_of,
     reason_of,
@@ -71,7 +74,7 @@ def _columns(summary: RunSummary, best: Record | None) -> list[_Column]:
         ),
         _Column(
             header_cell("Time (s)", numeric=True, descending=True),
-            lambda record: _numeric(f"{record.measurement.seconds:.1f}" if record.reused_from is None else ""),
+            lambda record: _numeric(_seconds_words(record)),
         ),
         _Column(header_cell("Parents"), lambda record: f"<td>{trial_links(record.trial.parents)}</td>"),
         _Column(header_cell("Worker"), lambda record: f"<td>{text(record.worker)}</td>"),
@@ -80,9 +83,10 @@ def _columns(summary: RunSummary, best: Record | None) -> list[_Column]:
 
 
 def _metric_names(summary: RunSummary) -> list[str]:
-    """The objective's metrics and those that every reader knows."""
+    """The objective's metrics, what was to be reported, and those that every reader knows; time if simulated."""
     objective = summary.objective
-    return list(dict.fromkeys((objective.metric, *([objective.cost] if objective.target else []), *REPORTED)))
+    weighed = [objective.cost] if objective.target else []
+    return list(dict.fromkeys((objective.metric, *summary.costs, *weighed, summary.answer, *REPORTED, FINISHED)))
 
 
 def _metric_cells(summary: RunSummary, name: str) -> _Column:
@@ -106,12 +110,21 @@ def _status_cell(record: Record) -> str:
     return f"<td{style}>{status_words(status)}</td>"
 
 
+def _seconds_words(record: Record) -> str:
+    """Return the seconds of an evaluation; nothing for one that took none, such as a look-up."""
+    seconds = record.measurement.seconds
+    return f"{seconds:.1f}" if seconds and record.reused_from is None else ""
+
+
 def _note_cells(summary: RunSummary, best: Record | None) -> Callable[[Record], str]:
-    fronts = {cost: front_numbers(summary, cost=cost) for cost in ("params", "macs")}
+    if summary.costs:  # the front that was asked for
+        on_front = {record.trial.number for record in front_records(summary.records, objectives=summary.objectives)}
+    else:
+        on_front = set().union(*(front_numbers(summary, cost=cost) for cost in cost_names(summary)))
 
     def cell(record: Record) -> str:
         notes = ['<b class="good">best</b>'] if best and record.trial.number == best.trial.number else []
-        if any(record.trial.number in front for front in fronts.values()):
+        if record.trial.number in on_front:
             notes.append("on the front")
         if record.reused_from is not None:
             notes.append(f"same network as {trial_link(record.reused_from)}")

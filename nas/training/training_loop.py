@@ -14,7 +14,8 @@ from torch.nn import functional
 from nas.data.augmentation import cut_out
 from nas.data.batching import batches, count_batches
 from nas.data.image_data import ImageData, Split
-from nas.errors import DivergedError
+from nas.errors import DivergedError, InvalidInputError
+from nas.training.checkpoint import TrainingState
 from nas.training.recipe import Recipe
 from nas.training.seeding import seeded
 from search_spaces.cell_network import CellNetwork
@@ -39,11 +40,46 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One finished epoch: its index from 0, the mean training loss, seconds since training began."""
+    """One finished epoch: its index from 0, the mean training loss, seconds since this call of `train` began."""
 
     index: int
     train_loss: float
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stretch:
+    """The part of a recipe that one call of `train` covers; all of it by default.
+
+    The schedules span the whole recipe in any case, so stretches one after the other are the recipe trained
+    straight through, weight for weight.
+
+    Attributes:
+        start: what the stretch before left; None to begin.
+        stop: epochs behind the network at the end; None for the recipe's.
+        keep: given what the next stretch starts from; its tensors are the network's own, which may change later.
+    """
+
+    start: TrainingState | None = None
+    stop: int | None = None
+    keep: Callable[[TrainingState], None] = lambda state: None
+
+    def epochs(self, recipe: Recipe) -> range:
+        """Return the indices of the epochs to train.
+
+        Raises:
+            InvalidInputError: there is none, or the recipe is shorter.
+        """
+        first = 0 if self.start is None else self.start.epochs
+        stop = recipe.epochs if self.stop is None else self.stop
+        if not first < stop <= recipe.epochs:
+            raise InvalidInputError(
+                f"recipe {recipe.name!r} has {recipe.epochs} epochs: training from {first} to {stop} is no part of it."
+            )
+        return range(first, stop)
+
+
+WHOLE = Stretch()
 
 
 def train(
@@ -54,6 +90,7 @@ def train(
     seed: int,
     device: torch.device | str = "cpu",
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
+    stretch: Stretch = WHOLE,
 ) -> Epoch:
     """Train a network on the training split; it is changed in place and left in evaluation mode.
 
@@ -65,22 +102,27 @@ def train(
             the same number of threads give equal weights.
         device: where to train.
         on_epoch: called after each epoch.
+        stretch: which part of the recipe; a later part overwrites the network's weights with its start.
 
     Returns:
         The last epoch.
 
     Raises:
         DivergedError: the loss is not a finite number.
+        InvalidInputError: a stretch that is no part of the recipe, or starts from another network.
     """
+    epochs = stretch.epochs(recipe)
     network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     split = data.train.to(device)
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = _optimizer(parameters, recipe, fused=torch.device(device).type in ("cpu", "cuda"))
+    if stretch.start is not None:
+        _restore(network, optimizer, stretch.start)
     steps = count_batches(len(split), recipe.batch_size, drop_last=True)
     start = time.perf_counter()
     epoch = Epoch(0, math.nan, 0.0)
     network.train()
-    for index in range(recipe.epochs):
+    for index in epochs:
         with seeded(derive_seed(seed, index, "dropout"), device):
             total = torch.zeros((), device=device)
             generator = derive_torch_generator(seed, index, "batches")
@@ -101,6 +143,7 @@ def train(
             raise DivergedError(f"the training loss became {epoch.train_loss} in epoch {index + 1} of {recipe.epochs}")
         on_epoch(epoch)
     network.eval()
+    stretch.keep(TrainingState(epochs.stop, epoch.train_loss, network.state_dict(), optimizer.state_dict()))
     return epoch
 
 
@@ -131,6 +174,17 @@ def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, *, fused: bool) -
         nesterov=nesterov,
         fused=fused,
     )
+
+
+def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
+    try:
+        network.load_state_dict(state.weights)
+        optimizer.load_state_dict(state.optimizer)
+    except (RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise InvalidInputError(
+            f"a training goes on with the network that it began with, got another: {reason}"
+        ) from None
 
 
 def _set_schedules(network: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,14 +20,18 @@ VARIANTS = [
     "nasnet:concat=extra",
     "nasnet:blocks=2,operations=identity+sep_conv_3x3+zero,concat=blocks",
     "darts:blocks=1,combinations=add+concat",
+    "mbconv:base=efficientnet-b0,blocks=sep_conv+fused_mbconv,kernels=3",
+    str(Path(__file__).parents[1] / "search_spaces" / "own_net.py"),
 ]
 
-# Exchanging the choices of these leaves the network as it is: always for the two sides of a block, and in
-# nasbench201 where nodes 0 and 1 are the same.
+# Exchanging the choices of these leaves the network as it is: always for the two sides of a block, in nasbench201
+# where nodes 0 and 1 are the same, in mbconv where neither block expands, and in a user's network where it is too shallow to draw them.
 TWIN_DECISIONS = [
     ("normal_block0_left_state", "normal_block0_right_state"),
     ("normal_block0_left_operation", "normal_block0_right_operation"),
     ("0>3", "1>3"),
+    ("kernel1", "kernel2"),
+    ("stage0_expansion", "stage1_expansion"),
 ]
 
 
@@ -41,7 +46,8 @@ def samples(space: SearchSpace, count: int, seed: int = 0) -> list[Architecture]
 
 
 def blueprint(architecture: Architecture) -> Blueprint:
-    return Blueprint(architecture, 8, channels=1, classes=3, stem="tiny", depth=1, width=4)
+    width = 0.25 if architecture.space.startswith("mbconv") else 4  # a factor there, filters elsewhere
+    return Blueprint(architecture, 8, channels=1, classes=3, stem="tiny", depth=1, width=width)
 
 
 def test_samples_are_points_of_the_space(space: SearchSpace) -> None:

@@ -22,6 +22,10 @@ Evaluate = Callable[[Trial], Measurement]
 # Settings with which every controller starts to learn after a handful of trials.
 QUICK: dict[str, dict[str, Any]] = {
     "evolution": {"population": 4, "tournament": 2},
+    "asha": {"budgets": [1, 3, 9], "population": 4, "tournament": 2},
+    "halving": {"budgets": [1, 3, 9], "population": 4, "tournament": 2},
+    "hyperband": {"budgets": [1, 3, 9], "population": 4, "tournament": 2},
+    "nsga2": {"population": 4},
     "rnn": {"minibatch": 2},
     "ppo": {"minibatch": 2},
     "reinforce": {"minibatch": 2},

@@ -6,8 +6,9 @@ from types import ModuleType
 
 import numpy as np
 
-from controllers import PredictorSearch, RandomSearch, Record
-from controllers.predictor import ENUMERABLE_SIZE, RANDOM_START
+from controllers import Objective, PredictorSearch, RandomSearch, Record
+from controllers.candidates import ENUMERABLE_SIZE
+from controllers.predictor import RANDOM_START
 
 
 def test_it_starts_as_random_search(tables: ModuleType) -> None:
@@ -68,3 +69,35 @@ def test_failures_only_still_propose_new_networks(tables: ModuleType) -> None:
         (trial,) = controller.ask()
         controller.tell([Record(trial, tables.failed())])
     assert len(controller.ask(3)) == 3
+
+
+def test_several_objectives_give_a_front(tables: ModuleType) -> None:
+    """Score against a size that grows with every choice: after 60 trials more of the front than random search has."""
+
+    def size(trial: object) -> float:
+        return float(sum(trial.architecture.choices))  # type: ignore[attr-defined]
+
+    objectives = (Objective(), Objective("size", "minimize"))
+    shares = []
+    for seed in range(4):
+        space = tables.TableSpace(table=seed)
+
+        def evaluate(trial: object, space: object = space) -> object:
+            return tables.ok(space.score(trial.architecture), size=size(trial))  # type: ignore[attr-defined]
+
+        fronts = []
+        for kind in (PredictorSearch, RandomSearch):
+            records = tables.run(kind(space, objectives, seed), evaluate, 60)
+            points = [(r.measurement.metrics["val_accuracy"], -r.measurement.metrics["size"]) for r in records]
+            fronts.append(sum(max((a for a, b in points if b >= -limit), default=0.0) for limit in range(20)))
+        shares.append(fronts[0] - fronts[1])
+    assert np.mean(shares) > 0
+    assert min(shares) > -0.1
+
+
+def test_a_failure_ranks_below_every_objective(tables: ModuleType) -> None:
+    controller = PredictorSearch(tables.TableSpace(), (Objective(), Objective("size", "minimize")))
+    first, second = controller.ask(2)
+    controller.tell([Record(first, tables.failed()), Record(second, tables.ok(0.1, size=5.0))])
+    values = controller._values(np.array([0.5, 0.5]))
+    assert values[0] < values[1]

@@ -23,7 +23,10 @@ def test_every_public_name_can_be_loaded() -> None:
 
 @pytest.mark.parametrize("name", ["evolutoin", "", "Evolution"])
 def test_unknown_names_are_refused_with_the_known(name: str, tables: ModuleType) -> None:
-    with pytest.raises(UnknownNameError, match=r"unknown controller .*Known: evolution, local, optuna:gp, .*random"):
+    with pytest.raises(
+        UnknownNameError,
+        match=r"unknown controller .*Known: asha, evolution, halving, hyperband, local, nsga2, optuna:gp, .*random",
+    ):
         make_controller(name, tables.TableSpace())
     with pytest.raises(UnknownNameError, match="unknown controller"):
         describe_controller(name)
@@ -55,6 +58,9 @@ def test_the_algorithms_of_rnn_are_controllers_too(algorithm: str, tables: Modul
         ("rnn", {"learning_rate": "fast"}, "option 'learning_rate' .* must be a number, got 'fast'"),
         ("rnn", {"algorithm": "dqn"}, "unknown algorithm of controller 'rnn' 'dqn'"),
         ("rnn", {"algorithm": 3}, "option 'algorithm' .* must be a word, got 3"),
+        ("asha", {}, "needs the option 'budgets'"),
+        ("asha:asha", {"budgets": [1, 3]}, "halves twice"),
+        ("asha", {"budgets": [1, 3], "populaton": 3}, "unknown option of controller 'evolution'"),
         ("ppo", {"algorithm": "reinforce"}, "'ppo' takes no option 'algorithm'"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from nas.evaluators.table import Table, load_table
 OPS = np.array(list(itertools.product(range(4), repeat=3)))
 VALID = np.random.default_rng(0).permutation(64) / 10
 LATE = 100 - VALID
+MS = 1 + OPS.sum(axis=1) / 10
 TABLE = Table(OPS, {"valid": VALID, "late": LATE})
 DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[3] / "shared" / "data"))
 REAL = DATA / "nasbench201" / "nasbench201_cifar10.npz"
@@ -37,7 +39,7 @@ def result() -> BenchResult:
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    np.savez(tmp_path / "table.npz", ops=OPS, valid=VALID, late=LATE)
+    np.savez(tmp_path / "table.npz", ops=OPS, valid=VALID, late=LATE, ms=MS)
     return tmp_path / "table.npz"
 
 
@@ -159,6 +161,7 @@ def test_evolution_beats_random_search_on_the_real_table() -> None:
 # ---------------------------------------------------------------------------------------- the command line
 
 
+KEYS = ["regret", "best", "reported", "found_optimum", "seconds"]
 FLAGS = ["--metric", "valid", "--controllers", "random,evolution", "--trials", "60", "--seeds", "4", "--processes", "1"]
 
 
@@ -170,7 +173,7 @@ def test_json_is_all_that_is_printed(file: Path, result: BenchResult, cli: Calla
     expected = result.to_json()["controllers"]
     for name in CONTROLLERS:
         entry = found["controllers"][name]
-        assert list(entry) == ["regret", "best", "reported", "found_optimum", "seconds"]
+        assert list(entry) == KEYS
         assert {**entry, "seconds": 0} == {**expected[name], "seconds": 0}
 
 
@@ -184,6 +187,76 @@ def test_table_and_chart(file: Path, cli: Callable[..., Any]) -> None:
     assert [row.split()[0] for row in rows] == CONTROLLERS
     assert last == f"the chart: {chart}"
     assert "</svg>" in chart.read_text()
+
+
+def printed(cli: Callable[..., Any], *arguments: object) -> tuple[list[str], list[str], list[str]]:
+    """Return what the command prints: the lines above the table, its column names, its lines."""
+    answer = cli("bench", "table", *arguments)
+    assert answer.code == 0, answer.err
+    lines = answer.out.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("controller "))
+    return lines[:head], re.split(r"\s{2,}", lines[head].strip()), lines[head + 1 :]
+
+
+def test_no_column_shows_what_another_one_shows(file: Path, cli: Callable[..., Any]) -> None:
+    _, columns, _ = printed(cli, file, *FLAGS)
+    assert columns == ["controller", "regret@25", "regret@50", "best", "optimum found", "s a run"]
+    _, columns, _ = printed(cli, file, *FLAGS, "--report-metric", "late")
+    assert columns[3:5] == ["best", "late"]
+
+
+def test_one_seed_is_shown_without_a_spread(file: Path, cli: Callable[..., Any]) -> None:
+    above, _, rows = printed(cli, file, *FLAGS, "--seeds", "1")
+    assert above[0].startswith("1 run of 60 evaluations")
+    assert not any("±" in row for row in rows)
+
+
+def test_more_trials_than_networks_are_remarked_on(file: Path, cli: Callable[..., Any]) -> None:
+    above, _, _ = printed(cli, file, *FLAGS, "--trials", "80", "--controllers", "random,optuna:random")
+    assert above[1:] == ["random: no network is left after 64 of 80 evaluations, so the runs end there"]
+
+
+def test_controllers_with_options_are_named_as_typed(file: Path, cli: Callable[..., Any]) -> None:
+    _, _, rows = printed(cli, file, *FLAGS, "--controllers", "evolution(population=9,tournament=3), random")
+    assert [row.split()[0] for row in rows] == ["evolution(population=9,tournament=3)", "random"]
+
+
+def test_costs_show_the_front(file: Path, cli: Callable[..., Any]) -> None:
+    flags = [file, *FLAGS, "--cost", "ms", "--controllers", "random,optuna:nsga2"]
+    above, columns, rows = printed(cli, *flags, "--figure", file.parent / "front.svg")
+    assert "measured from valid 3.15, ms 1.45" in above[1]
+    assert columns[:4] == ["controller", "front@25", "front@50", "regret@50"]
+    assert rows[-1].startswith("the chart: ")
+    found = json.loads(cli("bench", "table", *flags, "--json").out)
+    assert found["reference"] == pytest.approx({"valid": 3.15, "ms": 1.45})
+    entry = found["controllers"]["random"]
+    assert list(entry) == [*KEYS, "hypervolume", "hypervolume_sd"]
+    assert list(entry["hypervolume"]) == list(entry["hypervolume_sd"]) == ["25", "50"]
+    assert 0 < entry["hypervolume"]["25"] < entry["hypervolume"]["50"] <= 1
+
+
+def test_rows_of_one_network_that_differ_in_a_cost_are_remarked_on(file: Path, cli: Callable[..., Any]) -> None:
+    np.savez(file, ops=OPS, valid=VALID, ms=MS, iso_id=np.arange(64) // 2)
+    above, _, _ = printed(cli, file, *FLAGS, "--cost", "ms", "--controllers", "random")
+    assert above[1] == "rows of the same network differ in ms and count as different networks"
+
+
+def test_a_target_is_said_and_its_reward_shown(file: Path, cli: Callable[..., Any]) -> None:
+    flags = [file, *FLAGS, "--cost", "ms", "--target", "1.2"]
+    above, columns, _ = printed(cli, *flags)
+    assert "by valid, weighed against ms (target 1.2);" in above[0]
+    assert columns[-4:] == ["best reward", "valid", "optimum found", "s a run"]
+
+
+def test_epochs_are_counted_from_the_fidelities(file: Path, cli: Callable[..., Any]) -> None:
+    flags = [file, *FLAGS, "--fidelity", "20=valid", "--fidelity", "5=late", "--epochs", "400"]
+    above, columns, _ = printed(cli, *flags, "--figure", file.parent / "epochs.svg")
+    assert above[0].startswith("4 runs of 400 epochs by valid")
+    assert columns[1:5] == ["regret@100", "regret@200", "regret@300", "regret@400"]
+    assert "epochs" in columns
+    entry = json.loads(cli("bench", "table", *flags, "--json").out)["controllers"]["random"]
+    assert list(entry) == [*KEYS, "epochs"]
+    assert entry["epochs"] == 400
 
 
 def test_chart_of_runs_that_all_find_the_optimum_at_once(tmp_path: Path, cli: Callable[..., Any]) -> None:
@@ -204,6 +277,22 @@ MISTAKES = {
     "trials": (["--trials", "0"], "trials must be at least 1"),
     "seeds": (["--seeds", "0"], "seeds must be at least 1"),
     "processes": (["--processes", "0"], "processes must be at least 1"),
+    "options": (["--controllers", "evolution(population=5"], "brackets"),
+    "option's name": (["--controllers", "evolution(populaton=5)"], "Did you mean 'population'"),
+    "option's value": (["--controllers", "evolution(population=five)"], "a whole number, got 'five'"),
+    "sampler": (["--controllers", "optuna:tpee"], "Did you mean 'tpe'"),
+    "cost": (["--cost", "mss"], "Did you mean 'ms'"),
+    "one objective": (["--cost", "ms", "--controllers", "local"], "'local' takes one objective, got 2"),
+    "target alone": (["--target", "3"], "name one with --cost"),
+    "target 0": (["--cost", "ms", "--target", "0"], "larger than 0"),
+    "weight alone": (["--cost", "ms", "--weight", "-0.1"], "add --target"),
+    "reference": (["--cost", "ms", "--reference", "mean"], "Known: median, nadir, worst"),
+    "fidelity": (["--fidelity", "valid"], "--fidelity takes EPOCHS=COLUMN"),
+    "fidelity twice": (["--fidelity", "2=late", "--fidelity", "2=valid"], "one column for 2 epochs"),
+    "fidelity's column": (["--fidelity", "2=lat", "--fidelity", "9=valid"], "Did you mean 'late'"),
+    "highest fidelity": (["--fidelity", "9=late"], "column of the highest fidelity"),
+    "epochs alone": (["--epochs", "100"], "add --fidelity"),
+    "few epochs": (["--fidelity", "9=valid", "--epochs", "8"], "one evaluation of 9"),
     "chart's kind": (["--figure", "regret.gif"], "--figure takes a file .svg"),
     "chart's folder": (["--figure", "nowhere/regret.svg"], "there is no folder nowhere"),
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
 import nas
-from nas.building import stem_for
+from nas.building import space_of, stem_for
 from nas.errors import InvalidInputError, UnknownNameError
 from search_spaces.architecture import Architecture
+from search_spaces.local_file import save_source
+from search_spaces.registry import get_space
 
 
 def test_published_network_at_its_own_size() -> None:
@@ -63,3 +67,12 @@ def test_images_must_be_square_and_given_for_a_bare_cell() -> None:
 def test_unknown_public_name_lists_the_known_ones() -> None:
     with pytest.raises(AttributeError, match=r"it has .*search"):
         _ = nas.serach  # type: ignore[attr-defined]
+
+
+def test_an_architecture_of_a_users_file_builds_from_the_copy_in_a_folder(tmp_path: Path) -> None:
+    source = Path(__file__).parents[1] / "search_spaces" / "own_net.py"
+    space = get_space(str(source))
+    save_source(space, tmp_path)
+    blueprint = nas.get_blueprint(space.architecture([0] * len(space.decisions)), input_shape=(1, 8, 8), classes=4)
+    assert space_of(blueprint, folder=tmp_path).name == space.name
+    assert nas.build(blueprint)(torch.zeros(2, 1, 8, 8)).shape == (2, 4)

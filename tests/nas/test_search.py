@@ -153,7 +153,7 @@ def test_other_images_under_the_same_name_are_noticed(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = copied(run, tmp_path)
-    monkeypatch.setattr("nas.searching.load_data", lambda *a, **k: nas.load_data("digits", train_limit=90))
+    monkeypatch.setattr("nas.image_problem.load_data", lambda *a, **k: nas.load_data("digits", train_limit=90))
     with pytest.raises(InvalidInputError, match="contents differ"):
         nas.resume(folder)
 

@@ -13,9 +13,12 @@ import pytest
 
 from controllers.controller import Controller, Proposal
 from controllers.evolution import EvolutionOptions, RegularizedEvolution
+from controllers.halving import HalvingKind, make_halving
 from controllers.random_search import RandomSearch
+from controllers.rungs import HalvingOptions
 from controllers.trial import Measurement, Record, Trial
 from nas.errors import JournalError
+from nas.evaluators.evaluator import evaluate_safely
 from nas.executors.executor import Completion, Executor
 from nas.executors.serial_executor import SerialExecutor
 from nas.journal import FILE_NAME, Journal, read_journal
@@ -303,3 +306,89 @@ def test_observer_sees_every_record(tmp_path: Path) -> None:
     loop.run(SerialExecutor(Oracle()), Limits(5))
     loop.journal.close()
     assert [number for number, record in seen if record is not None] == [1, 2, 3, 4, 5]
+
+
+class Rungs(Oracle):
+    """Scores fall to a tenth above the lowest budget; their order stays."""
+
+    def evaluate(self, trial: Trial) -> Measurement:
+        found = super().evaluate(trial)
+        if not found.ok:
+            return found
+        scale = 1.0 if trial.budget == 1 else 0.1
+        metrics = {"val_accuracy": scale * quality(trial), "epochs_spent": trial.budget or 0}
+        return Measurement("ok", metrics)
+
+
+class Catching(Shuffled):
+    """As `Shuffled`; an exception is a failed measurement, as in every real executor."""
+
+    def wait(self, timeout_s: float) -> list[Completion]:
+        trial = self.work.pop(int(self.rng.integers(len(self.work))))
+        return [Completion(trial, evaluate_safely(self.evaluator, trial), "w")]
+
+
+KINDS: tuple[HalvingKind, ...] = ("halving", "asha", "hyperband")
+
+
+def rung_search(kind: HalvingKind, space: Any = SPACE) -> Controller:
+    inner = RandomSearch(space) if space is TINY else evolution()
+    return make_halving(kind, inner, HalvingOptions((1, 2, 4)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_best_is_the_best_of_the_highest_budget(tmp_path: Path, kind: HalvingKind) -> None:
+    loop, _ = search(tmp_path, rung_search(kind), SerialExecutor(Rungs()), 30)
+    full = [r for r in records(tmp_path) if r.trial.budget == 4]
+    assert loop.progress.best == max(full, key=lambda r: r.measurement.metrics["val_accuracy"])
+    assert loop.progress.best_score < max(r.measurement.metrics["val_accuracy"] for r in records(tmp_path))
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_network_of_a_space_and_all_promotions_before_the_end(
+    tmp_path: Path, kind: HalvingKind, workers: int
+) -> None:
+    """An ask that brings nothing while results are out does not end the search: they may still open a rung."""
+    executor = Shuffled(Rungs(), workers=workers, seed=0)
+    loop, reason = search(tmp_path, rung_search(kind, TINY), executor, 10_000)
+    assert reason == "the search space is exhausted"
+    assert loop.controller.pending == ()
+    assert len({TINY.key(r.trial.architecture) for r in records(tmp_path)}) == 100
+    assert {r.trial.budget for r in records(tmp_path)} == {1, 2, 4}
+    assert loop.controller.ask(2) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_multi_fidelity_search_resumes_from_any_cut(tmp_path: Path, kind: HalvingKind) -> None:
+    """Three workers, the whole tiny space with some failures: a prefix of its journal always goes on to the end."""
+    fail = {7: "diverged", 20: "raise"}
+    oracle = Rungs(lambda trial: fail.get(trial.number, ""))
+    search(tmp_path / "whole", rung_search(kind, TINY), Catching(oracle, workers=3, seed=1), 10_000)
+    whole = (tmp_path / "whole" / FILE_NAME).read_bytes()
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        (folder / FILE_NAME).write_bytes(whole[: int(rng.integers(whole.index(b"\n") + 1, len(whole)))])
+        loop = go_on(folder, rung_search(kind, TINY), Catching(oracle, workers=3, seed=i), 10_000)
+        assert loop.controller.pending == ()
+        assert len({TINY.key(r.trial.architecture) for r in records(folder)}) == 100
+    again = go_on(tmp_path / "whole", rung_search(kind, TINY), Catching(oracle, workers=3, seed=9), 10_000)
+    assert (tmp_path / "whole" / FILE_NAME).read_bytes() == whole
+    assert again.progress.evaluated > 100
+
+
+def test_a_limit_on_epochs_ends_the_search(tmp_path: Path) -> None:
+    loop, reason = search(tmp_path, rung_search("asha"), SerialExecutor(Rungs()), 1000, epochs=40)
+    assert reason == f"{loop.progress.epochs:g} epochs spent"
+    assert 40 <= loop.progress.epochs < 44
+    assert loop.progress.epochs == sum(r.trial.budget or 0 for r in records(tmp_path))
+
+
+def test_a_continued_trial_is_recorded_with_the_seed_of_its_network(tmp_path: Path) -> None:
+    search(tmp_path, rung_search("asha"), SerialExecutor(Rungs()), 20)
+    by_number = {r.trial.number: r for r in records(tmp_path)}
+    continued = [r for r in by_number.values() if r.trial.continues is not None]
+    assert continued
+    assert all(r.seed == by_number[r.trial.root].seed for r in continued)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from controllers.trial import Measurement, Trial
 from nas.data import load_data
-from nas.errors import DivergedError
+from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import evaluate_safely, trial_seed
 from nas.evaluators.training_evaluator import TrainingEvaluator
 from nas.training.recipe import Recipe
@@ -49,8 +50,69 @@ def test_same_trial_gives_the_same_metrics_and_another_number_others(evaluator: 
     assert comparable(first) != comparable(evaluate_safely(evaluator, replace(TRIAL, number=4)))
 
 
-def test_budget_replaces_the_recipes_epochs(evaluator: TrainingEvaluator) -> None:
-    assert evaluate_safely(evaluator, replace(TRIAL, budget=1)).metrics["epochs"] == 1
+def test_a_budget_stops_the_recipe_early(evaluator: TrainingEvaluator) -> None:
+    """The first of two epochs of a cosine, not a cosine of one epoch."""
+    stopped = evaluate_safely(evaluator, replace(TRIAL, budget=1)).metrics
+    short = evaluate_safely(replace(evaluator, recipe=replace(evaluator.recipe, epochs=1)), TRIAL).metrics
+    assert (stopped["epochs"], stopped["epochs_spent"]) == (short["epochs"], short["epochs_spent"]) == (1, 1)
+    assert stopped["val_loss"] != short["val_loss"]
+
+
+def test_a_budget_above_the_recipe_is_refused(evaluator: TrainingEvaluator) -> None:
+    with pytest.raises(InvalidInputError, match="at most the 2 epochs of recipe 'test', got 3"):
+        evaluator.evaluate(replace(TRIAL, budget=3))
+
+
+ROOT = replace(TRIAL, budget=1)
+NEXT = replace(TRIAL, number=8, budget=2, continues=3)
+FULL = replace(TRIAL, number=11, budget=3, continues=3)
+
+
+def without_cost(measurement: Measurement) -> dict[str, float]:
+    return {name: value for name, value in comparable(measurement).items() if name != "epochs_spent"}
+
+
+@pytest.fixture
+def continuing(evaluator: TrainingEvaluator, tmp_path: Path) -> TrainingEvaluator:
+    recipe = replace(evaluator.recipe, epochs=3, drop_path=0.2)
+    return replace(evaluator, recipe=recipe, checkpoints=tmp_path / "checkpoints")
+
+
+@pytest.mark.parametrize("lost", [(), (2,), (1, 2)])
+def test_rung_by_rung_is_straight_through(continuing: TrainingEvaluator, lost: tuple[int, ...]) -> None:
+    """Whichever checkpoints are lost, the accuracy and losses are the same; only what is paid differs."""
+    assert continuing.checkpoints is not None
+    straight = continuing.evaluate(replace(TRIAL, budget=3))
+    assert list(continuing.checkpoints.glob("*")) == []
+    spent = []
+    for trial in (ROOT, NEXT, FULL):
+        found = continuing.evaluate(trial)
+        assert found.metrics["epochs"] == trial.budget
+        spent.append(found.metrics["epochs_spent"])
+        if trial.budget in lost:
+            (continuing.checkpoints / f"3-{trial.budget}.pt").unlink()
+    assert without_cost(found) == without_cost(straight)
+    assert spent == {(): [1, 1, 1], (2,): [1, 1, 2], (1, 2): [1, 2, 3]}[lost]
+    assert list(continuing.checkpoints.glob("*")) == []
+
+
+def test_without_a_folder_continued_trials_begin_again(continuing: TrainingEvaluator, tmp_path: Path) -> None:
+    forgetful = replace(continuing, checkpoints=None)
+    found = [forgetful.evaluate(trial) for trial in (ROOT, FULL)]
+    assert [m.metrics["epochs_spent"] for m in found] == [1, 3]
+    assert list(tmp_path.glob("*")) == []
+
+
+def test_a_checkpoint_of_another_recipe_is_not_gone_on_with(continuing: TrainingEvaluator) -> None:
+    continuing.evaluate(ROOT)
+    other = replace(continuing, recipe=replace(continuing.recipe, learning_rate=0.01))
+    assert other.evaluate(FULL).metrics["epochs_spent"] == 3
+
+
+def test_a_trial_that_is_run_again_goes_on_from_the_same_place(continuing: TrainingEvaluator) -> None:
+    """Killed between its checkpoint and the journal's line, it finds its own checkpoint and does not start there."""
+    continuing.evaluate(ROOT)
+    assert comparable(continuing.evaluate(NEXT)) == comparable(continuing.evaluate(NEXT))
 
 
 def test_equal_networks_drawn_differently_score_the_same(evaluator: TrainingEvaluator) -> None:
@@ -111,3 +173,7 @@ def test_interruption_is_not_swallowed() -> None:
 def test_seeds_differ_between_trials_and_runs() -> None:
     seeds = {trial_seed(run, replace(TRIAL, number=number)) for run in range(5) for number in range(50)}
     assert len(seeds) == 250
+
+
+def test_a_continued_network_keeps_its_seed() -> None:
+    assert trial_seed(1, NEXT) == trial_seed(1, TRIAL)

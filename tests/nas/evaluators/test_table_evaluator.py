@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,6 +63,61 @@ def test_architecture_of_another_space_is_refused() -> None:
 def test_unknown_columns_are_refused(role: str) -> None:
     with pytest.raises(UnknownNameError, match="Known: late, score, took_s"):
         TableEvaluator(TABLE, **{"metric": "score", role: "unknown"})
+
+
+LADDER = {3: "early", 9: "middle", 27: "score"}
+STAGES = Table(OPS, {"score": SCORE, "early": SCORE + 1, "middle": SCORE + 2, "cost": np.ones(63), "took_s": OPS[:, 0]})
+
+
+def staged(**settings: Any) -> TableEvaluator:
+    return TableEvaluator(STAGES, metric="score", fidelities=LADDER, **settings)
+
+
+@pytest.mark.parametrize(("budget", "epochs", "gain"), [(3, 3, 1.0), (9, 9, 2.0), (27, 27, 0.0), (None, 27, 0.0)])
+def test_the_budget_picks_the_column_of_the_metric(budget: int | None, epochs: int, gain: float) -> None:
+    measured = staged().evaluate(replace(trial(1, 0, 0), budget=budget))
+    row = STAGES.space.row(trial(1, 0, 0).architecture)
+    assert measured.metrics["score"] == SCORE[row] + gain
+    assert (measured.metrics["epochs"], measured.metrics["epochs_spent"]) == (epochs, epochs)
+
+
+def test_what_is_measured_after_more_epochs_is_not_shown() -> None:
+    seen = staged().evaluate(replace(trial(1, 0, 0), budget=3)).metrics.keys()
+    assert seen == {"score", "early", "cost", "took_s", "epochs", "epochs_spent"}
+
+
+@pytest.mark.parametrize(("continued", "paid"), [(False, [3, 9, 27]), (True, [3, 6, 18])])
+def test_separate_runs_are_paid_in_full_and_stages_by_their_difference(continued: bool, paid: list[int]) -> None:
+    first = replace(trial(1, 0, 0), budget=3)
+    trials = [first, *(replace(first, number=n, budget=b, continues=0) for n, b in ((1, 9), (2, 27)))]
+    evaluator = staged(continued=continued)
+    assert [evaluator.evaluate(t).metrics["epochs_spent"] for t in trials] == paid
+
+
+def test_seconds_are_those_of_the_highest_fidelity_in_shares() -> None:
+    evaluator = staged(seconds="took_s")
+    assert evaluator.evaluate(trial(3, 0, 0)).seconds == 3.0
+    assert evaluator.evaluate(replace(trial(3, 0, 0), budget=9)).seconds == 1.0
+
+
+def test_an_unmeasured_fidelity_is_a_failure_of_its_column() -> None:
+    measured = staged().evaluate(replace(trial(0, 1, 2), budget=9))
+    assert (measured.status, measured.error) == ("error", "no measurement of middle in row 5")
+
+
+def test_a_budget_without_a_column_is_refused_with_those_there_are() -> None:
+    with pytest.raises(InvalidInputError, match="after 3, 9, 27 epochs, got a budget of 5"):
+        staged().evaluate(replace(trial(1, 0, 0), budget=5))
+
+
+def test_fidelities_that_cannot_be_are_refused() -> None:
+    with pytest.raises(UnknownNameError, match="Did you mean 'early'"):
+        TableEvaluator(STAGES, metric="score", fidelities={3: "eraly", 27: "score"})
+    with pytest.raises(InvalidInputError, match="none of the fidelities"):
+        TableEvaluator(STAGES, metric="cost", fidelities=LADDER)
+    for fidelities in ({}, {0: "score"}):
+        with pytest.raises(InvalidInputError, match="at least one, from 1 epoch"):
+            TableEvaluator(STAGES, metric="score", fidelities=fidelities)
 
 
 def test_search_loop_finds_the_optimum(tmp_path: Path) -> None:

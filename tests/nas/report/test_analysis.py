@@ -8,8 +8,10 @@ from controllers.trial import Objective, Record
 from nas.report.analysis import (
     Change,
     best_record,
+    cost_names,
     failure_groups,
     front_numbers,
+    front_records,
     lineage,
     objective_value,
     score_of,
@@ -118,3 +120,24 @@ def test_failures_that_differ_in_numbers_only_are_one_group(failed: Make) -> Non
         ("diverged", "nan", (2,)),
         ("lost", "", (3,)),
     ]
+
+
+def test_the_front_of_objectives_holds_each_network_once(ok: Make, failed: Make) -> None:
+    records = [
+        ok(0, 0.9, params=9),
+        ok(1, 0.8, params=5),
+        ok(2, 0.7, params=6),
+        failed(3),
+        ok(4, 0.8, params=5, reused_from=1),
+    ]
+    front = front_records(records, objectives=(Objective(), Objective("params", "minimize")))
+    assert _numbers(front) == [0, 1]
+
+
+def test_what_was_trained_longer_is_better_known(ok: Make) -> None:
+    records = [ok(0, 0.9, budget=3), ok(1, 0.8, budget=27), ok(2, 0.7, budget=27)]
+    assert _numbers(top_records(records, objective=Objective(), count=3)) == [1, 2, 0]
+
+
+def test_costs_that_were_asked_for_come_before_the_sizes() -> None:
+    assert cost_names(RunSummary("run", costs=("latency_ms", "macs"))) == ("latency_ms", "macs", "params")

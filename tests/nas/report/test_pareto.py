@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nas.errors import InvalidInputError
-from nas.report.pareto import pareto_front
+from nas.report.pareto import non_dominated, pareto_front
 
 
 def test_front_of_nothing_is_empty() -> None:
@@ -61,3 +61,21 @@ def test_lengths_must_agree() -> None:
 def test_numbers_must_be_finite(bad: float) -> None:
     with pytest.raises(InvalidInputError, match="finite"):
         pareto_front([1.0, bad], [1.0, 1.0])
+
+
+def test_of_several_objectives_the_undominated_stay_in_their_order() -> None:
+    points = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]
+    assert non_dominated(points) == [0, 1, 3]
+
+
+def test_two_objectives_give_the_same_front_either_way() -> None:
+    rng = np.random.default_rng(0)
+    costs, values = rng.integers(0, 6, 60).tolist(), rng.integers(0, 6, 60).tolist()
+    flipped = [(-cost, value) for cost, value in zip(costs, values, strict=True)]
+    assert non_dominated(flipped) == sorted(pareto_front(costs, values))
+
+
+@pytest.mark.parametrize("points", [[(1.0,), (1.0, 2.0)], [(float("nan"), 1.0)]])
+def test_points_without_an_objective_are_refused(points: list[tuple[float, ...]]) -> None:
+    with pytest.raises(InvalidInputError, match="a front needs"):
+        non_dominated(points)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -12,9 +13,10 @@ from torch import nn
 
 from nas.data import Augmentation, ImageData, Split
 from nas.errors import DivergedError, InvalidInputError, UnknownNameError
+from nas.training.checkpoint import TrainingState
 from nas.training.recipe import RECIPES, Recipe, get_recipe
 from nas.training.seeding import seeded
-from nas.training.training_loop import Epoch, measure_accuracy, train
+from nas.training.training_loop import Epoch, Stretch, measure_accuracy, train
 from search_spaces.architecture import Blueprint
 from search_spaces.nasnet import cell_space
 
@@ -136,6 +138,45 @@ def test_epochs_are_reported_in_order() -> None:
     assert seen[-1] == last
     assert seen[0].train_loss > seen[-1].train_loss
     assert not network.training
+
+
+def in_stretches(recipe: Recipe, stops: list[int], *, auxiliary: bool = False) -> nn.Module:
+    """Train in several calls, each on a network drawn anew, from a copy of what the call before left."""
+    left: list[TrainingState] = []
+    network = cell_network(auxiliary=auxiliary)
+    for stop in stops:
+        start = left[-1] if left else None
+        train(network, DATA, recipe=recipe, seed=0, stretch=Stretch(start, stop, lambda s: left.append(deepcopy(s))))
+        if stop < stops[-1]:
+            network = cell_network(auxiliary=auxiliary)
+    return network
+
+
+@pytest.mark.parametrize("stops", [[1, 3], [1, 2, 3]])
+def test_training_in_stretches_is_training_straight_through(stops: list[int]) -> None:
+    """Bit for bit, with all that draws or carries over: dropout, drop path, augmentation, momentum, auxiliary head."""
+    recipe = replace(RECIPE, epochs=3, drop_path=0.3, auxiliary_weight=0.4, cutout=2, label_smoothing=0.1)
+    straight = trained(recipe, auxiliary=True)
+    assert torch.equal(weights(in_stretches(recipe, stops, auxiliary=True)), weights(straight))
+
+
+def test_a_stretch_stops_early_on_the_whole_schedule() -> None:
+    """The first of two epochs is not a recipe of one epoch, whose learning rate falls to zero."""
+    recipe = replace(RECIPE, epochs=2)
+    assert not torch.equal(weights(in_stretches(recipe, [1])), weights(trained(replace(recipe, epochs=1))))
+
+
+@pytest.mark.parametrize(("begun", "stop"), [(0, 4), (2, 2), (2, 1)])
+def test_a_stretch_outside_the_recipe_is_refused(begun: int, stop: int) -> None:
+    start = TrainingState(begun, 0.1, {}, {}) if begun else None
+    with pytest.raises(InvalidInputError, match=f"from {begun} to {stop} is no part of it"):
+        train(cell_network(), DATA, recipe=RECIPE, seed=0, stretch=Stretch(start, stop))
+
+
+def test_another_networks_state_is_refused() -> None:
+    start = TrainingState(1, 0.1, nn.Linear(2, 2).state_dict(), {})
+    with pytest.raises(InvalidInputError, match="goes on with the network that it began with"):
+        train(cell_network(), DATA, recipe=RECIPE, seed=0, stretch=Stretch(start))
 
 
 def test_rate_rises_then_follows_the_cosine() -> None:

@@ -1,0 +1,132 @@
+"""One process's work on a run: replay what is known, search, leave the best network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from controllers.controller import Controller
+from controllers.trial import Record, Trial
+from nas.config import SearchConfig
+from nas.controller_setup import make_search_controller
+from nas.errors import InvalidInputError, NASError
+from nas.executors.executor import Executor
+from nas.executors.serial_executor import SerialExecutor
+from nas.executors.simulated_executor import SimulatedExecutor, SimulatedTime
+from nas.image_problem import ImageProblem
+from nas.journal import Event, Journal
+from nas.problem import Problem
+from nas.run import Run, load
+from nas.search_loop import Limits, SearchLoop
+from nas.table_problem import TableProblem
+from nas.watching import Watcher
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Everything that a process needs to work on a run.
+
+    Attributes:
+        config: the settings.
+        folder: the run's.
+        watcher: told about progress.
+        problem: what is searched.
+        controller: who proposes; it has learnt nothing yet.
+    """
+
+    config: SearchConfig
+    folder: Path
+    watcher: Watcher
+    problem: Problem
+    controller: Controller
+
+    @classmethod
+    def prepare(cls, config: SearchConfig, folder: Path, watcher: Watcher) -> Session:
+        """Check all that can be checked before anything is written."""
+        problem = (ImageProblem if config.table is None else TableProblem).prepare(config)
+        controller = make_search_controller(config, problem.screen.space, prior=problem.make_prior())
+        watcher.prepared(folder, config, problem.describe())
+        return cls(config, folder, watcher, problem, controller)
+
+    def carry_out(self, journal: Journal, events: Sequence[Event], executor: Executor | None) -> Run:
+        """Replay, search, conclude; journal and executor are closed in any case.
+
+        Args:
+            journal: open for appending.
+            events: what the run went through so far.
+            executor: None to make one when there is something to evaluate.
+
+        Raises:
+            NASError: no network has a result.
+        """
+        try:
+            loop = SearchLoop(self.controller, journal, self.problem.screen, self.watcher.progressed)
+            loop.replay(events)
+            concluded = [event.data["trial"] for event in events if event.kind == "final"]
+            complete = loop.progress.evaluated >= self.config.trials and bool(concluded)
+            if not complete:
+                executor = executor or self.make_executor(events)
+                self._search(loop, executor)
+                executor.close()  # the workers' memory is free for the retraining
+            best = loop.progress.best
+            if best is None:
+                raise NASError(
+                    f"no network could be evaluated, so there is no best one; last failure: "
+                    f"{loop.progress.last_failure or 'none'}. The journal in {self.folder} holds every reason."
+                )
+            # what is there stays, unless the search went on and found a better one
+            if concluded[-1:] != [best.trial.number] or not self.problem.is_concluded(self.folder):
+                self._conclude(best, journal)
+            elif complete:
+                self.watcher.said(f"{self.folder} is finished; `--trials N` extends it.")
+        finally:
+            if executor is not None:
+                executor.close()
+            journal.close()
+        return load(self.folder)
+
+    def make_executor(self, events: Sequence[Event] = ()) -> Executor:
+        """Start what evaluates the trials.
+
+        Args:
+            events: what the run went through so far, from which a simulated clock goes on.
+        """
+        config, evaluator = self.config, self.problem.make_evaluator(self.folder)
+        if config.executor == "simulated":
+            limit_s, time = config.max_seconds, _simulated_time(events)
+            return SimulatedExecutor(evaluator, workers=config.workers or 1, limit_s=limit_s, time=time)
+        if config.executor == "serial":
+            if (config.workers or 1) > 1:
+                raise InvalidInputError(
+                    f"the serial executor has one worker, got --workers {config.workers}: use --executor ray."
+                )
+            import torch
+
+            torch.set_num_threads(config.threads)
+            return SerialExecutor(evaluator)
+        from nas.executors.ray_executor import RayExecutor, RayOptions
+
+        options = RayOptions(config.workers, config.gpus_per_worker, config.address, config.threads)
+        return RayExecutor(evaluator, options)
+
+    def _search(self, loop: SearchLoop, executor: Executor) -> None:
+        simulated = self.config.executor == "simulated"  # whose clock is its own, and the limit with it
+        seconds = None if simulated else self.config.max_seconds
+        limits = Limits(self.config.trials, seconds, epochs=self.config.max_epochs)
+        reason = loop.run(executor, limits)
+        self.watcher.said(reason or "the simulated time limit is reached")
+
+    def _conclude(self, best: Record, journal: Journal) -> None:
+        metrics = self.problem.conclude(best, folder=self.folder, watcher=self.watcher)
+        journal.append("final", {"trial": best.trial.number, "metrics": metrics})
+
+
+def _simulated_time(events: Sequence[Event]) -> SimulatedTime:
+    time = SimulatedTime()
+    for event in events:
+        if event.kind == "asked":
+            time = time.after_asking(Trial.from_json(event.data))
+        elif event.kind == "told":
+            time = time.after_telling(Record.from_json(event.data))
+    return time

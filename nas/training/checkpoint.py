@@ -1,0 +1,116 @@
+"""What training needs to go on where it stopped, as a value and as a file.
+
+The order of images, augmentation and dropout derive from (seed, epoch), so no generator's state is kept. A file
+that is missing, damaged or of another training is simply no checkpoint: training from scratch with the same seed
+gives the same weights, it only takes longer.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import pickle
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from nas.errors import InvalidInputError
+
+_DAMAGED = (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, pickle.UnpicklingError)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrainingState:
+    """Where a training stands.
+
+    Attributes:
+        epochs: epochs behind it.
+        train_loss: mean training loss of the last of them.
+        weights: the network's state dict, running statistics included.
+        optimizer: the optimizer's state dict.
+    """
+
+    epochs: int
+    train_loss: float
+    weights: dict[str, Tensor]
+    optimizer: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Refuse a training that has not begun."""
+        if self.epochs < 1:
+            raise InvalidInputError(f"a training state has at least 1 epoch behind it, got {self.epochs}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoints:
+    """The checkpoints of one network in a folder, one file for each number of epochs.
+
+    Attributes:
+        folder: made when it is first written to.
+        root: number of the trial that trained the network first.
+        identity: a text that is the same for equal trainings only: seed, recipe, network, data.
+    """
+
+    folder: Path
+    root: int
+    identity: str
+
+    def latest(self, *, below: int) -> TrainingState | None:
+        """Return the readable state with the most epochs, fewer than `below`, or None."""
+        for epochs in sorted((e for e in self._stored() if e < below), reverse=True):
+            state = self._read(epochs)
+            if state is not None:
+                return state
+        return None
+
+    def write(self, state: TrainingState) -> Path | None:
+        """Store a state, replacing one of as many epochs in one step.
+
+        Returns:
+            The file, or None when it could not be written: a full disk costs time later, not the trial now.
+        """
+        content = {
+            "identity": self.identity,
+            "epochs": state.epochs,
+            "train_loss": state.train_loss,
+            "weights": state.weights,
+            "optimizer": state.optimizer,
+        }
+        buffer = io.BytesIO()  # torch reports a full disk in several ways, a file's own write in one
+        torch.save(content, buffer)
+        path = self._path(state.epochs)
+        aside = path.with_suffix(f".{os.getpid()}.tmp")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            aside.write_bytes(buffer.getbuffer())
+            aside.replace(path)
+        except OSError:
+            with suppress(OSError):
+                aside.unlink(missing_ok=True)
+            return None
+        return path
+
+    def remove(self) -> None:
+        """Remove the files of this network."""
+        for epochs in self._stored():
+            self._path(epochs).unlink(missing_ok=True)
+
+    def _path(self, epochs: int) -> Path:
+        return self.folder / f"{self.root}-{epochs}.pt"
+
+    def _stored(self) -> list[int]:
+        ends = (path.stem.removeprefix(f"{self.root}-") for path in self.folder.glob(f"{self.root}-*.pt"))
+        return [int(end) for end in ends if end.isdecimal()]
+
+    def _read(self, epochs: int) -> TrainingState | None:
+        try:
+            content = torch.load(self._path(epochs), map_location="cpu", weights_only=True)
+            if content.pop("identity") != self.identity:
+                return None
+            return TrainingState(**content)
+        except _DAMAGED:
+            return None

@@ -1,0 +1,123 @@
+"""Searches on images that are not the plain one: scored without training, a front, a space of one's own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import nas
+from controllers.trial import Measurement, Objective, Trial
+from nas.errors import InvalidInputError
+from nas.evaluators.wrapping import FixedDuration, RequiredMetrics
+from nas.priors import score_prior
+from nas.report.analysis import front_records
+from search_spaces.architecture import Architecture
+from search_spaces.registry import get_space
+
+SMALL: dict[str, Any] = {
+    "space": "nasnet:blocks=1",
+    "trials": 3,
+    "train_limit": 60,
+    "width": 4,
+    "controller": "random",
+    "recipe_changes": {"epochs": 1},
+}
+OWN = """
+from torch import nn
+
+def net(choose, channels, classes):
+    width = choose("width", [4, 8])
+    kernel = choose("kernel", [1, 3, 5])
+    body = nn.Conv2d(channels, width, kernel, padding=kernel // 2)
+    return nn.Sequential(body, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(width, classes))
+"""
+
+
+def test_networks_are_scored_without_training_and_the_best_is_trained(tmp_path: Path) -> None:
+    run = nas.search(**SMALL, evaluator="naswot", costs=("macs",), out=tmp_path / "run")
+    assert run.config.objective == Objective("naswot")
+    assert all(record.measurement.metrics.keys() == {"naswot", "params", "macs"} for record in run.records)
+    assert run.final["trial"] == max(run.records, key=lambda r: r.measurement.metrics["naswot"]).trial.number
+    assert run.final["test_accuracy"] > 0.3
+    assert front_records(run.records, objectives=run.config.objectives)
+
+
+def test_own_file_is_kept_so_that_a_changed_one_does_no_harm(tmp_path: Path) -> None:
+    file = tmp_path / "my_net.py"
+    file.write_text(OWN)
+    run = nas.search(**{**SMALL, "space": f"{file}:net"}, out=tmp_path / "run")
+    file.write_text(OWN.replace("[4, 8]", "[4, 8, 16]"))
+    longer = nas.resume(tmp_path / "run", trials=4)
+    assert longer.records[:3] == run.records
+    assert {record.trial.architecture.space for record in longer.records} == {run.best.architecture.space}
+
+
+def test_own_file_is_found_from_another_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert nas.SearchConfig(space="nets/my_net.py:Net").space == f"{tmp_path / 'nets' / 'my_net.py'}:Net"
+
+
+def test_target_without_macs_weighs_any_cost(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    flags = ("--space", "nasnet:blocks=1", "--trials", 1, "--train-limit", 60, "--width", 4, "--epochs", 1)
+    answer = cli("search", *flags, "--cost", "params", "--target", "2k", "--weight", "-0.5", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    objective = nas.load(tmp_path / "run").config.objective
+    assert objective == Objective(cost="params", target=2000.0, weight=-0.5)
+
+
+def test_lengths_of_training_follow_the_recipe() -> None:
+    config = nas.SearchConfig(controller="asha:evolution", recipe_changes={"epochs": 20})
+    assert config.resolved_controller_options == {"budgets": [3, 7, 20]}
+    given = nas.SearchConfig(controller="asha", controller_options={"budgets": [1, 2]})
+    assert given.resolved_controller_options == {"budgets": [1, 2]}
+    assert nas.SearchConfig(controller="evolution").resolved_controller_options == {}
+
+
+@pytest.mark.parametrize(("direction", "weight"), [("maximize", 0.1), ("minimize", -0.07)])
+def test_a_weight_that_rewards_dear_networks_is_refused(direction: Any, weight: float) -> None:
+    with pytest.raises(InvalidInputError, match="so that dear networks score worse"):
+        nas.SearchConfig(objective=Objective(direction=direction, target=1e6, weight=weight))
+
+
+# -------------------------------------------------------------------------------- priors and evaluators
+
+
+class Counting:
+    """Scores an architecture by its first choice, counts how often it was asked; fails for 0."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.calls = 0
+        self.changes = changes
+
+    def evaluate(self, trial: Trial) -> Measurement:
+        self.calls += 1
+        if not trial.architecture.choices[0]:
+            raise ValueError("no score")
+        return Measurement("ok", {"score": float(trial.architecture.choices[0])}, seconds=1.0)
+
+
+def test_a_prior_asks_once_and_has_no_guess_where_the_score_fails() -> None:
+    space = get_space("nasbench201")
+    inner = Counting()
+    prior = score_prior(inner, space, metric="score")
+    first, second = space.architecture([2] * 6), space.architecture([0] * 6)
+    assert [prior.guess(first), prior.guess(first)] == [2.0, 2.0]
+    assert math.isnan(prior.guess(second))
+    assert math.isnan(prior.guess(second))
+    assert inner.calls == 2
+    assert prior.costly
+
+
+def test_a_fixed_duration_is_shared_out_by_epochs() -> None:
+    timed = FixedDuration(Counting(), 90.0, longest=27)
+    assert timed.evaluate(Trial(0, Architecture("toy", (1,)), budget=9)).seconds == 30.0
+    assert timed.evaluate(Trial(0, Architecture("toy", (1,)))).seconds == 90.0
+
+
+def test_a_result_without_a_needed_metric_is_a_failure() -> None:
+    measured = RequiredMetrics(Counting(), ("score", "size")).evaluate(Trial(0, Architecture("toy", (1,))))
+    assert (measured.status, measured.error) == ("error", "no measurement of size")
