@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar, final
+from typing import final
 
 import numpy as np
 
@@ -15,20 +15,19 @@ from search_spaces.space import SearchSpace
 
 @final
 class RandomSearch(Controller):
-    """Draw uniformly, never the same network twice.
+    """Draw uniformly, no choices twice.
 
-    Uniform over architectures: a network that can be drawn in k ways is k times likelier to come next. It
-    takes any number of objectives, since it learns nothing.
+    This is random search as it is published, so that the baseline is the field's: a network that can be drawn in
+    several ways may come again in another one. A search knows it by its key and does not train it twice. It takes
+    any number of objectives, since it learns nothing.
     """
-
-    never_repeats: ClassVar[bool] = True
 
     def __init__(self, space: SearchSpace, objectives: Sequence[Objective] = (Objective(),), seed: int = 0) -> None:
         super().__init__(space, objectives, seed)
-        self._unseen = UnseenNetworks(space)
+        self._unseen = UnseenNetworks(space, key=lambda architecture: architecture)
 
     def propose(self, number: int, rng: np.random.Generator) -> Proposal | None:
-        """Return a network that was not proposed yet, or None when every one was."""
+        """Return an architecture that was not proposed yet, or None when every one was."""
         architecture = self._unseen.draw(rng)
         return None if architecture is None else Proposal(architecture)
 

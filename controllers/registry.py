@@ -113,7 +113,7 @@ HALVINGS: dict[str, tuple[HalvingKind, str]] = {
 }
 
 CONTROLLERS: dict[str, ControllerKind] = {
-    "random": ControllerKind("uniform draws, no network twice", _random),
+    "random": ControllerKind("uniform draws, no choices twice: the baseline", _random),
     "evolution": ControllerKind("regularized evolution: tournament, one mutation, the oldest dies", _evolution),
     "local": ControllerKind("climb to better neighbours from random starts", _local),
     "predictor": ControllerKind(

@@ -5,7 +5,7 @@ Networks are told apart by key, so one drawn differently counts as seen. Nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 import numpy as np
 
@@ -22,11 +22,17 @@ DRAWS_PER_DISTANCE = 10
 class UnseenNetworks:
     """The networks of a space that were not taken yet."""
 
-    def __init__(self, space: SearchSpace) -> None:
-        """Start with every network of the space unseen."""
+    def __init__(self, space: SearchSpace, *, key: Callable[[Architecture], Hashable] | None = None) -> None:
+        """Start with every network of the space unseen.
+
+        Args:
+            space: of the networks.
+            key: what makes two architectures the same; None for the space's own key.
+        """
         self._space = space
-        self._keys: dict[Architecture, str] = {}  # computing a key costs as much as a hundred draws
-        self._seen: set[str] = set()
+        self._key = key or space.key
+        self._keys: dict[Architecture, Hashable] = {}  # computing a key costs as much as a hundred draws
+        self._seen: set[Hashable] = set()
         # Fisher-Yates without the array: `_untried` indices are left, and `_moved` holds those not in their own place.
         self._untried = space.size
         self._moved: dict[int, int] = {}
@@ -34,7 +40,7 @@ class UnseenNetworks:
     def take(self, architecture: Architecture) -> bool:
         """Mark a network as seen; return whether it was not seen before."""
         if architecture not in self._keys:
-            self._keys[architecture] = self._space.key(architecture)
+            self._keys[architecture] = self._key(architecture)
         key = self._keys[architecture]
         if key in self._seen:
             return False

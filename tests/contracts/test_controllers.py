@@ -166,7 +166,7 @@ def test_a_record_without_the_metric_can_be_told_again(name: str, tables: Module
 def test_an_exhausted_space_is_answered_with_nothing(name: str, tables: ModuleType) -> None:
     """Four networks, drawn in nine ways: each is proposed once, then none, unless the controller may repeat.
 
-    One that trains the best for longer proposes a network once for each length.
+    One that trains the best for longer proposes a network once for each length; random search proposes each way once.
     """
     space = tables.TableSpace(2, 3, num_equal=2)
     controller = tables.quick(name, space)
@@ -179,7 +179,8 @@ def test_an_exhausted_space_is_answered_with_nothing(name: str, tables: ModuleTy
         assert 4 < len(records) == len(pairs) < 12
         assert controller.ask(3) == []
     else:
-        assert len(records) == 12
+        drawn = {record.trial.architecture for record in records}
+        assert len(records) == 12 or (len(drawn) == len(records) == 9 and controller.ask(3) == [])
 
 
 @pytest.mark.parametrize("name", LEARNERS)

@@ -25,7 +25,8 @@ VARIANTS = [
 ]
 
 # Exchanging the choices of these leaves the network as it is: always for the two sides of a block, in nasbench201
-# where nodes 0 and 1 are the same, in mbconv where neither block expands, and in a user's network where it is too shallow to draw them.
+# where nodes 0 and 1 are the same, in mbconv where neither stage's blocks expand, and in a user's network where it is
+# too shallow to draw them.
 TWIN_DECISIONS = [
     ("normal_block0_left_state", "normal_block0_right_state"),
     ("normal_block0_left_operation", "normal_block0_right_operation"),

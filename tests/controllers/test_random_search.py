@@ -17,6 +17,14 @@ def test_golden_trace(tables: ModuleType, golden: Any) -> None:
     assert tables.trace("random", seed=0) == golden("controller_traces.json")["random"]
 
 
+def test_a_network_that_is_drawn_in_two_ways_may_come_twice(tables: ModuleType) -> None:
+    """Four networks in nine ways: all nine come, each once."""
+    space = tables.TableSpace(2, 3, num_equal=2)
+    trials = RandomSearch(space).ask(20)
+    assert len({trial.architecture for trial in trials}) == len(trials) == 9
+    assert len({space.key(trial.architecture) for trial in trials}) == 4
+
+
 def test_results_change_nothing(tables: ModuleType) -> None:
     """The reduction of a controller to its seed."""
     space = tables.TableSpace()
