@@ -8,6 +8,9 @@ from typing import Any
 
 from torch import nn
 
+from nas.baselines.blueprints import baseline_blueprint, baseline_complexity, build_baseline
+from nas.baselines.registry import baselines
+from nas.baselines.timm_models import PREFIX
 from nas.errors import InvalidInputError, UnknownNameError
 from search_spaces.architecture import Architecture, Blueprint, Complexity, Stem
 from search_spaces.genotypes import CELLS, NETWORKS, published_architecture, published_blueprint
@@ -39,11 +42,11 @@ def get_blueprint(
     """Return the blueprint of a network, with what is given changed.
 
     Args:
-        network: a published network or cell by name, an architecture, or a blueprint.
+        network: a baseline, a published network or cell by name, ``timm:NAME``, an architecture, or a blueprint.
         classes: number of classes; by default the network's own, else 10.
         input_shape: (channels, height, width) of the images, height equal to width.
-        depth: N, normal cells a stage, of a cell network.
-        width: F, filters of the first stage, of a cell network.
+        depth: N, normal cells a stage, of a cell network; what multiplies the repeats of a baseline's blocks.
+        width: F, filters of the first stage, of a cell network; what multiplies a baseline's filters.
         stem: how images enter; by default the network's own, else by image size.
 
     Raises:
@@ -71,13 +74,22 @@ def _base_blueprint(network: Network, resolution: int | None, stem: Stem | None)
     if isinstance(network, str) and network in NETWORKS:
         return published_blueprint(network)
     if isinstance(network, str) and network not in CELLS:
-        raise UnknownNameError("network", network, [*NETWORKS, *CELLS])
+        return _baseline_blueprint(network)
     architecture = published_architecture(network)[1] if isinstance(network, str) else network
     if resolution is None:
         raise InvalidInputError("a cell is built for images of a size: give input_shape, like (3, 32, 32).")
     entry = stem or stem_for(resolution)
     depth, width = DEFAULT_SIZES[entry]
     return Blueprint(architecture, resolution, stem=entry, depth=depth, width=width)
+
+
+def _baseline_blueprint(name: str) -> Blueprint:
+    try:
+        return baseline_blueprint(name)
+    except UnknownNameError:
+        if name.startswith(PREFIX):
+            raise
+        raise UnknownNameError("network", name, [*baselines(), *NETWORKS, *CELLS]) from None
 
 
 def space_of(blueprint: Blueprint, *, folder: Path | None = None) -> SearchSpace:
@@ -110,10 +122,20 @@ def build(
 
     Weights are drawn from torch's global generator. Arguments and errors as `get_blueprint`.
     """
-    blueprint = get_blueprint(network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem)
-    return space_of(blueprint).build(blueprint)
+    return build_blueprint(
+        get_blueprint(network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem)
+    )
+
+
+def build_blueprint(blueprint: Blueprint, *, folder: Path | None = None) -> nn.Module:
+    """Return the network of a blueprint, whatever kind it is; `folder` as in `space_of`."""
+    if isinstance(blueprint.network, str):
+        return build_baseline(blueprint)
+    return space_of(blueprint, folder=folder).build(blueprint)
 
 
 def complexity(blueprint: Blueprint) -> Complexity:
-    """Return parameters and MACs of a blueprint from shapes alone."""
+    """Return parameters and MACs of a blueprint, without allocating weights."""
+    if isinstance(blueprint.network, str):
+        return baseline_complexity(blueprint)
     return space_of(blueprint).complexity(blueprint)

@@ -9,6 +9,10 @@ import difflib
 from collections.abc import Iterable
 
 
+LISTED = 60  # more names than these are counted instead of listed, and several near ones named
+NEAREST = 4
+
+
 class NASError(Exception):
     """Base of every error that a user can cause; the command line prints it as one line."""
 
@@ -22,7 +26,7 @@ class MissingDependencyError(NASError, ImportError):
 
 
 class UnknownNameError(InvalidInputError):
-    """A name is not among the known ones; the message lists them and the nearest."""
+    """A name is not among the known ones; the message names the nearest, and lists them unless they are many."""
 
     def __init__(self, kind: str, name: str, known: Iterable[str]) -> None:
         """Compose the message.
@@ -33,8 +37,9 @@ class UnknownNameError(InvalidInputError):
             known: every accepted name.
         """
         names = sorted(known)
-        nearest = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-        hint = f" Did you mean {nearest[0]!r}?" if nearest else ""
-        super().__init__(f"unknown {kind} {name!r}.{hint} Known: {', '.join(names)}.")
+        nearest = difflib.get_close_matches(name, names, n=1 if len(names) <= LISTED else NEAREST, cutoff=0.5)
+        hint = f" Did you mean {' or '.join(map(repr, nearest))}?" if nearest else ""
+        listed = f"Known: {', '.join(names)}." if len(names) <= LISTED else f"{len(names)} are known."
+        super().__init__(f"unknown {kind} {name!r}.{hint} {listed}")
         self.name = name
         self.known = names

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import nas
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SNIPPETS = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+FILES = re.findall(r"<!-- (\w+\.py), run by the tests -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 FAST: dict[str, Any] = {"trials": 2, "train_limit": 100, "width": 4, "recipe_changes": {"epochs": 1}}
 
 
 def test_every_python_block_is_run() -> None:
-    assert len(SNIPPETS) == README.count("```python") == 2
+    assert len(SNIPPETS) == README.count("```python") - len(FILES) == 2
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
@@ -26,6 +29,29 @@ def test_snippet_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(nas, "search", lambda **settings: search(**{**settings, **FAST}), raising=False)
     exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_the_network_of_ones_own_is_searched(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """The file as the README prints it, at most 20 lines, by a command much like the one beside it."""
+    ((name, source),) = FILES
+    assert len(source.strip().splitlines()) <= 20
+    (tmp_path / name).write_text(source)
+    options = (
+        "--data",
+        "digits",
+        "--trials",
+        2,
+        "--train-limit",
+        100,
+        "--recipe-set",
+        "epochs=1",
+        "--out",
+        tmp_path / "run",
+    )
+    answer = cli("search", "--space", f"{tmp_path / name}:net", *options)
+    assert answer.code == 0, answer.err
+    (tmp_path / name).unlink()
+    assert nas.load(tmp_path / "run").best.network()(torch.zeros(2, 1, 8, 8)).shape == (2, 10)
 
 
 @pytest.mark.slow

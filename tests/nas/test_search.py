@@ -209,7 +209,7 @@ MISTAKES = {
     "space": (["search", "--space", "nasnt"], "Did you mean 'nasnet'"),
     "operation": (["search", "--space", "nasnet:operations=sep_conv_3x4"], "unknown operation"),
     "controller": (["search", "--controller", "evolutoin"], "Did you mean 'evolution'"),
-    "controller option": (["search", "--controller-set", "populatoin=5"], "population"),
+    "controller option": (["search", "--controller", "evolution", "--controller-set", "populatoin=5"], "population"),
     "dataset": (["search", "--data", "digit"], "Did you mean 'digits'"),
     "recipe": (["search", "--recipe", "quik"], "Did you mean 'quick'"),
     "recipe field": (["search", "--recipe-set", "learning_rat=1"], "Did you mean 'learning_rate'"),

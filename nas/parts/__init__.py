@@ -1,0 +1,49 @@
+"""What papers introduced, to be used in any network and any training: a file a topic.
+
+What torch and torchvision have is taken from there and only named here.
+"""
+
+from __future__ import annotations
+
+from nas.parts.activations import ACTIVATIONS, Maxout, make_activation
+from nas.parts.applying import Parts, apply_parts
+from nas.parts.attention import ATTENTIONS, CBAM, squeeze_excitation
+from nas.parts.colour_noise import ColourComponents, add_colour_noise
+from nas.parts.initializations import INITIALIZATIONS, initialize
+from nas.parts.normalizations import (
+    NORMALIZATIONS,
+    WEIGHT_NORMALIZATIONS,
+    local_response,
+    make_normalization,
+    normalize_weights,
+)
+from nas.parts.plateau import Plateau
+from nas.parts.prediction import Ensemble, predict_ten_crops
+from nas.parts.regularizers import REGULARIZERS, DropBlock, DropConnectLinear, StochasticPool2d
+
+__all__ = [
+    "ACTIVATIONS",
+    "ATTENTIONS",
+    "CBAM",
+    "INITIALIZATIONS",
+    "NORMALIZATIONS",
+    "REGULARIZERS",
+    "WEIGHT_NORMALIZATIONS",
+    "ColourComponents",
+    "DropBlock",
+    "DropConnectLinear",
+    "Ensemble",
+    "Maxout",
+    "Parts",
+    "Plateau",
+    "StochasticPool2d",
+    "add_colour_noise",
+    "apply_parts",
+    "initialize",
+    "local_response",
+    "make_activation",
+    "make_normalization",
+    "normalize_weights",
+    "predict_ten_crops",
+    "squeeze_excitation",
+]

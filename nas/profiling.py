@@ -1,0 +1,120 @@
+"""What a network costs, layer by layer: parameters, multiply-accumulates, activations; and measured time and memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from nas.building import Network, build
+from nas.errors import InvalidInputError
+from nas.profiling_layers import Layer
+from nas.profiling_measures import Latency, PeakMemory, measure_latency, measure_memory
+from nas.profiling_trace import trace_network
+from search_spaces.architecture import Architecture, Blueprint
+
+__all__ = ["Latency", "Layer", "PeakMemory", "Profile", "measure_latency", "measure_memory", "profile"]
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A network's costs for one image.
+
+    Attributes:
+        input_shape: (channels, height, width).
+        network: the tree of its layers.
+        latency: measured; None where nobody asked.
+        memory: of a batch; None where nobody asked.
+    """
+
+    input_shape: tuple[int, int, int]
+    network: Layer
+    latency: Latency | None = None
+    memory: PeakMemory | None = None
+
+    @property
+    def params(self) -> int:
+        """Trainable parameters."""
+        return self.network.cost.params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of convolutions and linear layers."""
+        return self.network.cost.macs
+
+    @property
+    def attention_macs(self) -> int:
+        """Those of other matrix products, which `macs` leaves out: attention's scores and sums."""
+        return self.network.cost.attention_macs
+
+    @property
+    def activations(self) -> int:
+        """Values written for one image, the image itself among them."""
+        return self.network.cost.activations
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The image, then every run of a layer in order; their costs add up to the network's."""
+        return tuple(self.network.leaves())
+
+    def rows(self, depth: int | None = None) -> tuple[Layer, ...]:
+        """Return the rows of a table; their costs add up to the network's.
+
+        Args:
+            depth: levels of modules inside modules that are opened; by default blocks stay whole, and what costs
+                nothing, as an activation function does, is left out.
+        """
+        rows = tuple(self.network.rows(depth))
+        return rows if depth is not None else tuple([row for row in rows if not row.cost.is_nothing])
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict; what was not measured is None."""
+        return {
+            "input_shape": list(self.input_shape),
+            **self.network.cost.to_json(),
+            "layers": [layer.to_json() for layer in self.layers],
+            "latency_ms": self.latency.to_json() if self.latency else None,
+            "peak_memory_bytes": self.memory.to_json() if self.memory else None,
+        }
+
+
+def profile(
+    network: nn.Module | Network,
+    input_shape: tuple[int, int, int],
+    *,
+    classes: int | None = None,
+    measure: bool = False,
+    batch: int = 1,
+    threads: int | None = None,
+    device: str = "cpu",
+) -> Profile:
+    """Count a network's costs layer by layer, from one run that needs shapes only.
+
+    Args:
+        network: a module, left as it was, or what `nas.build` takes.
+        input_shape: (channels, height, width).
+        classes: of a network that is built here.
+        measure: whether latency and peak memory are measured as well.
+        batch: images that are measured at once.
+        threads: torch's threads on the CPU; by default as many as torch has now.
+        device: where it is measured.
+
+    Raises:
+        InvalidInputError: images or measurements of a size that cannot be.
+        UnknownNameError: no network of that name.
+    """
+    _check_shape(input_shape)
+    if not isinstance(network, nn.Module | str | Architecture | Blueprint):
+        raise InvalidInputError(f"a torch module or what nas.build takes can be profiled, got {network!r}.")
+    built = network if isinstance(network, nn.Module) else build(network, classes=classes, input_shape=input_shape)
+    layers = trace_network(built, input_shape)
+    if not measure:
+        return Profile(input_shape, layers)
+    latency = measure_latency(built, input_shape, batch=batch, threads=threads, device=device)
+    return Profile(input_shape, layers, latency, measure_memory(built, input_shape, batch=batch, device=device))
+
+
+def _check_shape(shape: tuple[int, ...]) -> None:
+    if len(shape) != 3 or not all(isinstance(size, int) and size >= 1 for size in shape):
+        raise InvalidInputError(f"images are (channels, height, width), whole numbers >= 1, got {shape}.")
