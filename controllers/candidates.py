@@ -82,12 +82,12 @@ class AroundTheBest(CandidateSource):
 
 @final
 class GrowingPool(CandidateSource):
-    """For guesses that are costly: a few new candidates a proposal, and all earlier ones again."""
+    """For guesses that are costly: the scale's references, a few new ones a proposal, and all earlier ones again."""
 
     def __init__(self, space: SearchSpace, encoder: Encoder, guesses: StandardGuesses) -> None:
-        """Start with none."""
+        """Start with the networks that are guessed already."""
         self._space, self._encoder, self._guesses = space, encoder, guesses
-        self._pool: list[Architecture] = []
+        self._pool = list(guesses.references)
 
     def draw(self, told: Sequence[Architecture], values: Floats, rng: np.random.Generator) -> Candidates:
         """Return the pool, grown by random networks and by mutations of the best ones in equal parts."""

@@ -1,4 +1,4 @@
-"""Predictor-guided search: a model of the space proposes what promises the largest improvement."""
+"""Predictor-guided search: a model of the space proposes what it believes, or can imagine, to be best."""
 
 from __future__ import annotations
 
@@ -28,7 +28,11 @@ LINEAR_SHARE = 0.05  # of the plain sum in a scalarised score (Knowles 2006)
 
 @final
 class PredictorSearch(Controller):
-    """Propose by expected improvement under a Gaussian process over the choices.
+    """Propose by a Gaussian process over the choices: by expected improvement and by Thompson sampling in turn.
+
+    Expected improvement finds good networks soon and may then stay among their like. A draw of every candidate's
+    value from what is believed of it, of which the largest is proposed (Thompson 1933), goes elsewhere as long as
+    anything better is thinkable. Neither has a constant to tune.
 
     Scores enter as normal scores of their ranks, so their unit and outliers do not matter, and a failure is simply
     the lowest rank. Networks still in work count as measured with what is predicted of them, so several workers
@@ -73,14 +77,18 @@ class PredictorSearch(Controller):
         self._posterior: Posterior | None = None
 
     def propose(self, number: int, rng: np.random.Generator) -> Proposal | None:
-        """Return the candidate of largest expected improvement, or a random network while too little is known."""
+        """Return the most promising candidate that was not proposed yet; at random while too little is known."""
         if len(self._told) >= RANDOM_START and len({tuple(scores) for scores in self._scores}) > 1:
             weights = rng.dirichlet(np.ones(len(self.objectives)))
             values = self._values(weights)
             self._refit(rng)
             candidates = self._source.draw(self._told, values, rng)
-            promise = self._promise(candidates, values)
-            for i in np.argsort(-promise, kind="stable"):
+            mean, deviation = self._predict(candidates, values)
+            if number % 2:
+                worth = mean + deviation * rng.standard_normal(len(mean))
+            else:
+                worth = log_expected_improvement(mean, deviation, best=float(values.max()))
+            for i in np.argsort(-worth, kind="stable"):
                 architecture = candidates.architecture(int(i))
                 if self._unseen.take(architecture):
                     return Proposal(architecture)
@@ -115,8 +123,8 @@ class PredictorSearch(Controller):
         self._fitted = n
         self._posterior = None
 
-    def _promise(self, candidates: Candidates, values: Floats) -> Floats:
-        """Return the logarithm of the expected improvement of each candidate."""
+    def _predict(self, candidates: Candidates, values: Floats) -> tuple[Floats, Floats]:
+        """Return mean and standard deviation of each candidate's value, networks in work taken as measured."""
         assert self._points is not None
         if self._posterior is None or not candidates.permanent:
             self._posterior = Posterior(self._kernel, candidates.features)
@@ -125,9 +133,9 @@ class PredictorSearch(Controller):
             self._posterior.extend(self._points.take(np.arange(known, len(values))))
         if self.pending:
             self._posterior.extend(self._encode([trial.architecture for trial in self.pending]))
-        mean, deviation = self._posterior.predict(values)
+        prediction = self._posterior.predict(values)
         self._posterior.truncate(len(values))
-        return log_expected_improvement(mean, deviation, best=float(values.max()))
+        return prediction
 
     def _encode(self, architectures: Sequence[Architecture]) -> Features:
         guess = None if self._guesses is None else self._guesses(architectures)

@@ -35,13 +35,17 @@ class StandardGuesses:
 
     Zero is the middle, and a guess that is missing counts as the middle; +-1.7 are the ends, so that the
     variance over the space is 1.
+
+    Attributes:
+        references: the random networks.
     """
 
     def __init__(self, prior: Prior, space: SearchSpace, rng: np.random.Generator) -> None:
         """Guess random networks, the scale's marks."""
         self._prior = prior
         self._known: dict[Architecture, float] = {}
-        marks = [self._guess(space.sample(rng)) for _ in range(REFERENCES // (4 if prior.costly else 1))]
+        self.references = tuple([space.sample(rng) for _ in range(REFERENCES)])
+        marks = [self._guess(architecture) for architecture in self.references]
         self._marks = np.sort([mark for mark in marks if math.isfinite(mark)])
 
     def __call__(self, architectures: Iterable[Architecture]) -> Floats:

@@ -116,9 +116,7 @@ CONTROLLERS: dict[str, ControllerKind] = {
     "random": ControllerKind("uniform draws, no choices twice: the baseline", _random),
     "evolution": ControllerKind("regularized evolution: tournament, one mutation, the oldest dies", _evolution),
     "local": ControllerKind("climb to better neighbours from random starts", _local),
-    "predictor": ControllerKind(
-        "a Gaussian process over the choices, expected improvement", _predictor, uses_prior=True
-    ),
+    "predictor": ControllerKind("a Gaussian process over the choices says what to try", _predictor, uses_prior=True),
     "nsga2": ControllerKind("NSGA-II: a front of several objectives, crossover and mutation", _nsga2),
     "rnn": ControllerKind("an LSTM proposes, trained by PPO or, by option, REINFORCE", _rnn),
     "ppo": ControllerKind("rnn with algorithm=ppo", partial(_rnn_by, "ppo")),

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from search_spaces.lazy import lazy_attributes
 
 if TYPE_CHECKING:
+    from nas import baselines
     from nas.building import build, complexity, get_blueprint
     from nas.config import SearchConfig
     from nas.data import load_data
     from nas.errors import NASError
+    from nas.profiling import profile
     from nas.run import Run, load
     from nas.searching import resume, search
     from search_spaces.registry import as_space
@@ -27,11 +29,13 @@ _HOMES = {
     "Run": "nas.run",
     "SearchConfig": "nas.config",
     "as_space": "search_spaces.registry",
+    "baselines": "nas.baselines",
     "build": "nas.building",
     "complexity": "nas.building",
     "get_blueprint": "nas.building",
     "load": "nas.run",
     "load_data": "nas.data",
+    "profile": "nas.profiling",
     "resume": "nas.searching",
     "search": "nas.searching",
 }
@@ -41,11 +45,13 @@ __all__ = [
     "Run",
     "SearchConfig",
     "as_space",
+    "baselines",
     "build",
     "complexity",
     "get_blueprint",
     "load",
     "load_data",
+    "profile",
     "resume",
     "search",
 ]

@@ -16,11 +16,9 @@ from search_spaces.architecture import Architecture, Blueprint, Complexity, Stem
 from search_spaces.genotypes import CELLS, NETWORKS, published_architecture, published_blueprint
 from search_spaces.local_file import kept_specification
 from search_spaces.registry import get_space
-from search_spaces.space import SearchSpace
+from search_spaces.space import PROXY_SIZES, SearchSpace
 
 Network = str | Architecture | Blueprint
-# Depth N and width F where nobody says: small enough to train many, after the searches' own proxies.
-DEFAULT_SIZES: dict[Stem, tuple[int, int]] = {"tiny": (1, 8), "cifar": (2, 16), "imagenet": (2, 32)}
 
 
 def stem_for(resolution: int) -> Stem:
@@ -79,7 +77,7 @@ def _base_blueprint(network: Network, resolution: int | None, stem: Stem | None)
     if resolution is None:
         raise InvalidInputError("a cell is built for images of a size: give input_shape, like (3, 32, 32).")
     entry = stem or stem_for(resolution)
-    depth, width = DEFAULT_SIZES[entry]
+    depth, width = PROXY_SIZES[entry]
     return Blueprint(architecture, resolution, stem=entry, depth=depth, width=width)
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
 from controllers.trial import Objective
-from nas.building import DEFAULT_SIZES, stem_for
+from nas.building import stem_for
 from nas.config_rules import (
     IMAGE_SETTINGS,
     MULTI_FIDELITY,
@@ -27,6 +28,7 @@ from nas.screening import Constraints
 from nas.training.recipe import Recipe, get_recipe
 from search_spaces.architecture import Architecture, Blueprint, Stem
 from search_spaces.local_file import kept_specification
+from search_spaces.space import PROXY_SIZES
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +68,8 @@ class SearchConfig:
     recipe: str = "proxy"
     recipe_changes: dict[str, Any] = field(default_factory=dict)
     final_recipe: str = "quick"
-    depth: int | None = None
-    width: int | None = None
+    depth: float | None = None
+    width: float | None = None
     stem: Stem | None = None
     trials: int = 24
     max_seconds: float | None = None
@@ -125,10 +127,18 @@ class SearchConfig:
         epochs = self.search_recipe.epochs
         return {**self.controller_options, "budgets": sorted({math.ceil(epochs / 9), math.ceil(epochs / 3), epochs})}
 
-    def blueprint(self, architecture: Architecture, *, resolution: int, channels: int, classes: int) -> Blueprint:
-        """Return what is trained for an architecture on images of this kind."""
+    def blueprint(
+        self,
+        architecture: Architecture,
+        *,
+        resolution: int,
+        channels: int,
+        classes: int,
+        proxy_sizes: Mapping[Stem, tuple[float, float]] = PROXY_SIZES,
+    ) -> Blueprint:
+        """Return what is trained for an architecture on images of this kind, at the space's size where none is set."""
         stem = self.stem or stem_for(resolution)
-        depth, width = DEFAULT_SIZES[stem]
+        depth, width = proxy_sizes[stem]
         return Blueprint(
             architecture,
             resolution,

@@ -1,4 +1,4 @@
-"""The last mile of a search: retrain the best network, measure it once on the test split, and store it.
+"""The last mile: retrain a search's best network, measure it once on the test split, and store it.
 
 ``best/`` holds everything needed to use the network elsewhere. It is written to one side and moved into place
 whole, so a killed process never leaves half of it.
@@ -19,7 +19,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from controllers.trial import Record
-from nas.building import space_of
+from nas.building import build_blueprint, space_of
 from nas.data.image_data import ImageData, merge_train_validation, normalise_bytes
 from nas.errors import InvalidInputError, NASError, StorageError
 from nas.evaluators.training_evaluator import build_seeded
@@ -28,9 +28,11 @@ from nas.training.training_loop import Epoch, measure_accuracy, train
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.local_file import SOURCE_FOLDER, save_source
 from search_spaces.randomness import derive_seed
+from search_spaces.space import SearchSpace
 
 FOLDER = "best"
 FORMAT = 1
+TRAINING_FILE = "training.jsonl"  # in the folder of a training, and in no search's
 KEPT_METRICS = ("val_accuracy", "params", "macs")  # of the search; a training-free one has no accuracy
 
 
@@ -55,8 +57,13 @@ class StoredNetwork:
 
     @property
     def architecture(self) -> Architecture:
-        """The architecture that was found."""
-        assert isinstance(self.blueprint.network, Architecture)
+        """The architecture that was found.
+
+        Raises:
+            InvalidInputError: the network is a baseline and no architecture of a space.
+        """
+        if not isinstance(self.blueprint.network, Architecture):
+            raise InvalidInputError(f"{self.blueprint.network} is a baseline and no architecture of a search space.")
         return self.blueprint.network
 
     def network(self) -> nn.Module:
@@ -67,14 +74,14 @@ class StoredNetwork:
         Raises:
             NASError: the weights are missing, damaged, or another network's, or the file is another one.
         """
-        network = space_of(self.blueprint, folder=self.folder).build(self.blueprint)
+        network = build_blueprint(replace(self.blueprint, auxiliary=False), folder=self.folder)
         path = self.folder / "weights.safetensors"
         try:
             network.load_state_dict(load(path.read_bytes()))
         except (OSError, SafetensorError) as error:
             raise NASError(
                 f"cannot read the weights in {path}: {error}. Remove {self.folder} and run "
-                f"`nas resume {self.folder.parent}`: it trains them again."
+                f"`{_command_again(self.folder.parent)}`: it trains them again."
             ) from None
         except RuntimeError as error:
             raise NASError(f"{path} holds weights of another network: {str(error).splitlines()[-1].strip()}") from None
@@ -112,39 +119,54 @@ def finalize(
     merged = merge_train_validation(data)
     network = build_seeded(space_of(blueprint), blueprint, recipe=recipe, seed=seed)
     epoch = train(network, merged, recipe=recipe, seed=seed, device=device, on_epoch=on_epoch)
-    metrics = _metrics(network, merged, epoch, record)
+    metrics = {
+        **measure_test(network, merged, recipe),
+        "trial": record.trial.number,
+        **{name: value for name, value in record.measurement.metrics.items() if name in KEPT_METRICS},
+        "train_s": epoch.seconds,
+    }
     stored = StoredNetwork(folder / FOLDER, blueprint, merged.mean, merged.std, data.class_names, metrics)
-    _store(stored, network)
+    store_network(stored, network)
     return stored
 
 
-def _metrics(network: nn.Module, data: ImageData, epoch: Epoch, record: Record) -> dict[str, float]:
-    accuracy = measure_accuracy(network, data, data.test)
+def measure_test(network: nn.Module, data: ImageData, recipe: Recipe) -> dict[str, float]:
+    """Return what a network scores on the test images, measured as its recipe says; to be called once."""
+    accuracy = measure_accuracy(network, data, data.test, mirrored=recipe.flip_test)
     return {
         "test_accuracy": accuracy.share,
         "test_correct": accuracy.correct,
         "test_images": accuracy.images,
         "test_loss": accuracy.loss,
-        "trial": record.trial.number,
-        **{name: value for name, value in record.measurement.metrics.items() if name in KEPT_METRICS},
-        "train_s": epoch.seconds,
+        **({"test_views": 2} if recipe.flip_test else {}),
     }
 
 
-def _store(stored: StoredNetwork, network: nn.Module) -> None:
+def store_network(stored: StoredNetwork, network: nn.Module, *, source: Path | None = None) -> None:
+    """Write a trained network's folder, replacing what is there.
+
+    Args:
+        stored: what to write, and where.
+        network: whose weights; auxiliary heads are left out.
+        source: folder that keeps the file of a user's own space, for a process that does not know that space.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
     aside = stored.folder.with_name(f".{FOLDER}-being-written")
     shutil.rmtree(aside, ignore_errors=True)
     try:
         aside.mkdir(parents=True)
         plain = replace(stored.blueprint, auxiliary=False)
-        space = space_of(plain)
-        expected = space.build(plain).state_dict().keys()
+        expected = build_blueprint(plain, folder=source).state_dict().keys()
         state = {name: tensor.cpu() for name, tensor in network.state_dict().items() if name in expected}
         # copies: a user's network may use one tensor twice, which the format refuses
         weights = {name: tensor.clone(memory_format=torch.contiguous_format) for name, tensor in state.items()}
         (aside / "weights.safetensors").write_bytes(save(weights))
-        own = save_source(space, aside) is not None
-        (aside / "architecture.json").write_text(json.dumps(_description(stored), indent=2) + "\n")
+        space = space_of(plain, folder=source) if isinstance(plain.network, Architecture) else None
+        own = space is not None and save_source(space, aside) is not None
+        description = _description(stored, space)
+        (aside / "architecture.json").write_text(json.dumps(description, indent=2) + "\n")
         (aside / "metrics.json").write_text(json.dumps(stored.metrics, indent=2) + "\n")
         (aside / "README.md").write_text(_readme(stored, own_space=own))
         shutil.rmtree(stored.folder, ignore_errors=True)
@@ -152,17 +174,21 @@ def _store(stored: StoredNetwork, network: nn.Module) -> None:
     except OSError as error:
         run = stored.folder.parent
         raise StorageError(
-            f"cannot store the best network in {stored.folder}: {error.strerror}. The search itself is kept: "
-            f"make room, then `nas resume {run}`."
+            f"cannot store the best network in {stored.folder}: {error.strerror}. What was found is kept: "
+            f"make room, then `{_command_again(run)}`."
         ) from None
 
 
-def _description(stored: StoredNetwork) -> dict[str, Any]:
-    space = space_of(stored.blueprint)
+def _command_again(run: Path) -> str:
+    """Return the command that goes on with the folder of a search or of a training."""
+    return f"nas {'train' if (run / TRAINING_FILE).exists() else 'resume'} {run}"
+
+
+def _description(stored: StoredNetwork, space: SearchSpace | None) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "blueprint": stored.blueprint.to_json(),
-        "options": space.options(stored.architecture),
+        **({"options": space.options(stored.architecture)} if space else {}),
         "mean": list(stored.mean),
         "std": list(stored.std),
         "class_names": list(stored.class_names),
@@ -202,20 +228,29 @@ def _readme(stored: StoredNetwork, *, own_space: bool) -> str:
         f"\n- `{SOURCE_FOLDER}/`: the file that builds it; reading the network back runs this file" if own_space else ""
     )
     shape = f"(batch, {blueprint.channels}, {blueprint.resolution}, {blueprint.resolution})"
-    return f"""# The best network of this search
+    searched = "trial" in metrics
+    title = "The best network of this search" if searched else f"{_title(blueprint)}, trained"
+    reading = f'nas.load("{stored.folder.parent}").best' if searched else f'load_stored(Path("{stored.folder}"))'
+    first = "import nas" if searched else "from pathlib import Path\n\nfrom nas.finalizing import load_stored"
+    views = ", each the mean over it and its mirror image" if "test_views" in metrics else ""
+    return f"""# {title}
 
-Test accuracy {metrics["test_accuracy"]:.2%} ({metrics["test_correct"]:.0f} of {metrics["test_images"]:.0f} images), \
-{metrics["params"]:,.0f} parameters, {metrics["macs"]:,.0f} multiply-accumulates an image.
+Test accuracy {metrics["test_accuracy"]:.2%} ({metrics["test_correct"]:.0f} of {metrics["test_images"]:.0f} \
+images{views}), {metrics["params"]:,.0f} parameters, {metrics["macs"]:,.0f} multiply-accumulates an image.
 
 - `architecture.json`: what it is, the normalisation of its images, and the names of its classes
 - `weights.safetensors`: its weights
 - `metrics.json`: what was measured{source}
 
 ```python
-import nas
+{first}
 
-best = nas.load("{stored.folder.parent}").best
+best = {reading}
 network = best.network()                      # a torch module in evaluation mode
 logits = network(best.preprocess(images))     # uint8 {shape} -> (batch, {blueprint.classes})
 ```
 """
+
+
+def _title(blueprint: Blueprint) -> str:
+    return blueprint.network if isinstance(blueprint.network, str) else f"A network of {blueprint.network.space}"

@@ -64,7 +64,13 @@ class ImageProblem(Problem):
         channels, resolution, _ = data.input_shape
 
         def blueprint(architecture: Architecture) -> Blueprint:
-            return config.blueprint(architecture, resolution=resolution, channels=channels, classes=data.classes)
+            return config.blueprint(
+                architecture,
+                resolution=resolution,
+                channels=channels,
+                classes=data.classes,
+                proxy_sizes=space.proxy_sizes,
+            )
 
         _check_device(config.device)
         screen = Screen(space, config.constraints, blueprint)

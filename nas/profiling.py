@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,8 +14,21 @@ from nas.profiling_layers import Layer
 from nas.profiling_measures import Latency, PeakMemory, measure_latency, measure_memory
 from nas.profiling_trace import trace_network
 from search_spaces.architecture import Architecture, Blueprint
+from search_spaces.counting import without_weights
 
-__all__ = ["Latency", "Layer", "PeakMemory", "Profile", "measure_latency", "measure_memory", "profile"]
+__all__ = [
+    "Latency",
+    "Layer",
+    "PeakMemory",
+    "Profile",
+    "measure_latency",
+    "measure_memory",
+    "profile",
+    "profile_without_weights",
+]
+
+MOST_ROWS = 64  # of a table where nobody says how deep to go
+DEEPEST = 8  # level at which the search for such a table begins
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +76,18 @@ class Profile:
         """Return the rows of a table; their costs add up to the network's.
 
         Args:
-            depth: levels of modules inside modules that are opened; by default blocks stay whole, and what costs
-                nothing, as an activation function does, is left out.
+            depth: levels of modules inside modules that are opened. By default blocks stay whole, and so do stages
+                of more blocks than fit on a page; what costs nothing, as an activation function, is left out.
         """
-        rows = tuple(self.network.rows(depth))
-        return rows if depth is not None else tuple([row for row in rows if not row.cost.is_nothing])
+        if depth is not None:
+            return tuple(self.network.rows(depth, blocks=False))
+        rows: tuple[Layer, ...] = ()
+        for level in range(DEEPEST, 0, -1):
+            found = self.network.rows(level, blocks=True)
+            rows = tuple([row for row in found if not row.cost.is_nothing])
+            if len(rows) <= MOST_ROWS:
+                break
+        return rows
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict; what was not measured is None."""
@@ -107,12 +128,28 @@ def profile(
     _check_shape(input_shape)
     if not isinstance(network, nn.Module | str | Architecture | Blueprint):
         raise InvalidInputError(f"a torch module or what nas.build takes can be profiled, got {network!r}.")
-    built = network if isinstance(network, nn.Module) else build(network, classes=classes, input_shape=input_shape)
+
+    def make() -> nn.Module:
+        return network if isinstance(network, nn.Module) else build(network, classes=classes, input_shape=input_shape)
+
+    if not (measure or isinstance(network, nn.Module)):
+        return profile_without_weights(make, input_shape)
+    built = make()
     layers = trace_network(built, input_shape)
     if not measure:
         return Profile(input_shape, layers)
     latency = measure_latency(built, input_shape, batch=batch, threads=threads, device=device)
     return Profile(input_shape, layers, latency, measure_memory(built, input_shape, batch=batch, device=device))
+
+
+def profile_without_weights(make: Callable[[], nn.Module], input_shape: tuple[int, int, int]) -> Profile:
+    """Count the costs of a network that is made for this only; its weights are not drawn, which takes longest.
+
+    Args:
+        make: builds it.
+        input_shape: (channels, height, width).
+    """
+    return without_weights(lambda device: Profile(input_shape, trace_network(make(), input_shape)))
 
 
 def _check_shape(shape: tuple[int, ...]) -> None:

@@ -77,13 +77,13 @@ class Layer:
         for part in self.parts:
             yield from part.leaves()
 
-    def rows(self, depth: int | None) -> Iterator[Layer]:
-        """Return a table's rows: levels of modules down to `depth`, or blocks where it is None."""
-        if not self.parts or depth == 0 or (depth is None and not self.opened):
+    def rows(self, depth: int, *, blocks: bool) -> Iterator[Layer]:
+        """Return a table's rows: levels of modules down to `depth`, where `blocks` says so no deeper than blocks."""
+        if not self.parts or depth == 0 or (blocks and not self.opened):
             yield self
             return
         for part in self.parts:
-            yield from part.rows(None if depth is None else depth - 1)
+            yield from part.rows(depth - 1, blocks=blocks)
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict; the parts are not in it."""

@@ -29,7 +29,7 @@ SMALLEST_TRAINING_BATCH = 2  # batch normalisation takes no single values
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds of a forward pass in evaluation mode, and what they hold for.
+    """Time of a forward pass in evaluation mode, and what it holds for.
 
     Attributes:
         median_ms, lower_quartile_ms, upper_quartile_ms, min_ms: milliseconds a batch.

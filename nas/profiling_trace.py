@@ -127,6 +127,8 @@ def _writes_activations(operator: Any, arguments: tuple[Any, ...], result: objec
     packet = operator.overloadpacket
     if packet in LAYER_OPERATORS:
         return True
+    if "pool3d" in packet.__name__:  # how torch adds up neighbouring channels for local response normalisation
+        return False
     if "pool" in packet.__name__:  # an adaptive one to the size that is there does nothing
         return "adaptive" not in packet.__name__ or next(tensors_in((result,))).shape != arguments[0].shape
     if packet is not aten.mean or len(arguments) < 2 or arguments[0].dim() != 4:  # torch's global average pooling
@@ -194,20 +196,18 @@ def _emptied(network: nn.Module) -> Iterator[None]:
 
     Not by `torch.func.functional_call`, which gives a module that is used under two names its weights not back.
     """
-    kept: list[tuple[dict[str, Any], dict[str, Any]]] = []
-    empty: dict[int, Tensor] = {}
+    kept: list[tuple[nn.Module, str, Tensor]] = []
     for module in network.modules():
-        stores: tuple[dict[str, Any], dict[str, Any]] = (module._parameters, module._buffers)
-        for tensors in stores:
-            kept.append((tensors, dict(tensors)))
-            empty |= {id(tensor): _empty(tensor) for tensor in tensors.values() if tensor is not None}
+        kept += [(module, name, p) for name, p in module.named_parameters(recurse=False, remove_duplicate=False)]
+        kept += [(module, name, b) for name, b in module.named_buffers(recurse=False, remove_duplicate=False)]
+    empty = {id(tensor): _empty(tensor) for _, _, tensor in kept}
     try:
-        for tensors, originals in kept:
-            tensors.update({name: empty[id(t)] for name, t in originals.items() if t is not None})
+        for module, name, tensor in kept:
+            setattr(module, name, empty[id(tensor)])  # as an attribute: recurrent layers keep a list of theirs
         yield
     finally:
-        for tensors, originals in kept:
-            tensors.update(originals)
+        for module, name, tensor in kept:
+            setattr(module, name, tensor)
 
 
 def _empty(tensor: Tensor) -> Tensor:

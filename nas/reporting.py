@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from nas.building import DEFAULT_SIZES, stem_for
+from nas.building import stem_for
 from nas.config import SearchConfig
 from nas.config_rules import TRAINING
 from nas.errors import StorageError
@@ -17,7 +17,7 @@ from nas.report.figure_sections import NUM_SHOWN
 from nas.report.page import write_report
 from nas.report.summary import RunSettings, RunStatus, RunSummary
 from nas.run import Run
-from search_spaces.architecture import Decision
+from search_spaces.architecture import Decision, Stem
 from search_spaces.graph import Cell
 from search_spaces.local_file import is_local, kept_decisions
 from search_spaces.nasnet import CellSpace
@@ -99,10 +99,14 @@ def _network_words(run: Run) -> dict[str, str]:
     config = run.config
     shape = run.header.get("data", {}).get("input_shape", [0, 0, 0])
     stem = config.stem or stem_for(shape[1])
-    depth, width = DEFAULT_SIZES[stem]
-    words = {"network size": f"N = {config.depth or depth}, F = {config.width or width}, {stem} stem"}
+    words = {} if is_local(config.space) else {"network size": _size_words(config, stem)}
     words |= {} if _trains(config) else {"evaluator": config.evaluator}
     return words | {name: f"{value:,}" for name, value in config.constraints.to_json().items() if value is not None}
+
+
+def _size_words(config: SearchConfig, stem: Stem) -> str:
+    depth, width = get_space(config.space).proxy_sizes[stem]
+    return f"depth {config.depth or depth:g}, width {config.width or width:g}, {stem} stem"
 
 
 def _table_words(run: Run) -> dict[str, str]:

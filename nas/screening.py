@@ -11,8 +11,8 @@ import numpy as np
 from controllers.trial import Measurement
 from nas.errors import InvalidInputError
 from search_spaces.architecture import Architecture, Blueprint, Complexity
-from search_spaces.randomness import derive_generator
 from search_spaces.local_file import is_local
+from search_spaces.randomness import derive_generator
 from search_spaces.space import SearchSpace
 
 PREVIEW_SAMPLES = 500

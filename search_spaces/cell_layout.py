@@ -62,9 +62,10 @@ class NetworkLayout:
     def complexity(self) -> Complexity:
         """Cost of stem, cells and classifier; the auxiliary head is not counted."""
         classes = self.blueprint.classes
+        bias = classes if self.skeleton.classifier_bias else 0
         params = sum([part.params for part in self.stem]) + sum([cell.params for cell in self.cells])
         macs = sum([part.macs for part in self.stem]) + sum([cell.macs for cell in self.cells])
-        return Complexity(params + (self.features + 1) * classes, macs + self.features * classes)
+        return Complexity(params + self.features * classes + bias, macs + self.features * classes)
 
 
 def layout_network(cells: CellPair, skeleton: Skeleton, blueprint: Blueprint) -> NetworkLayout:
@@ -117,7 +118,7 @@ def layout_cell(
     filters = placement.filters
     read = {edge.state for block in cell.blocks for edge in block.edges if edge.operation != ZERO} | set(cell.concat)
     adjust0 = _adjust_previous(skeleton, filters, previous, current) if 0 in read else None
-    adjust1 = _relu_conv_norm(current, filters) if 1 in read else None
+    adjust1 = _adjust_current(skeleton, filters, current) if 1 in read else None
     states = [
         Shape(adjust0.channels, adjust0.size) if adjust0 else current,
         Shape(filters, current.size),
@@ -168,6 +169,14 @@ def _adjust_previous(skeleton: Skeleton, filters: int, previous: Shape | None, c
     if previous.channels == filters and skeleton.family == "nasnet":
         return plan_layers((), filters, size=previous.size)
     return _relu_conv_norm(previous, filters)
+
+
+def _adjust_current(skeleton: Skeleton, filters: int, current: Shape) -> PlannedLayers:
+    adjusted = _relu_conv_norm(current, filters)
+    if not skeleton.calibrates_current or current.channels == filters:
+        return adjusted
+    again = _relu_conv_norm(Shape(filters, current.size), filters)
+    return plan_layers((*adjusted.layers, *again.layers), filters, size=current.size)
 
 
 def _relu_conv_norm(shape: Shape, filters: int) -> PlannedLayers:

@@ -35,7 +35,7 @@ class CellNetwork(nn.Module):
             self.auxiliary = AuxiliaryHead(source, layout, normalization)
         self.head_activation = nn.ReLU() if skeleton.family == "nasnet" else nn.Identity()
         self.dropout = nn.Dropout(skeleton.dropout if blueprint.stem == "imagenet" else 0.0)
-        self.classifier = nn.Linear(layout.features, blueprint.classes)
+        self.classifier = nn.Linear(layout.features, blueprint.classes, bias=skeleton.classifier_bias)
         _initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -123,13 +123,14 @@ class BlockModule(nn.Module):
 
 
 class AuxiliaryHead(nn.Module):
-    """A second classifier on an inner cell, trained along to help gradients (Zoph 2018, A.7; TF-Slim; DARTS)."""
+    """A second classifier on an inner cell, trained along to help gradients (Zoph 2018, A.7; TF-Slim; ENAS; DARTS)."""
 
     def __init__(self, source: Shape, layout: NetworkLayout, normalization: Normalization) -> None:
         """Make the head for a state of this shape.
 
         Pooling is 5x5 (less where the state is smaller), stride 3, or 2 in DARTS' ImageNet networks, whose head
-        also lacks the second normalisation, as released.
+        also lacks the second normalisation, as released. Here the second convolution covers the pooled map once;
+        ENAS' slides it over the padded map and averages, with the same weights.
         """
         super().__init__()
         darts_imagenet = layout.skeleton.family == "darts" and layout.blueprint.stem == "imagenet"
@@ -144,7 +145,7 @@ class AuxiliaryHead(nn.Module):
             Relu(),
         )
         self.features = nn.Sequential(nn.ReLU(), nn.AvgPool2d(kernel, stride), layers_module(layers, normalization))
-        self.classifier = nn.Linear(768, layout.blueprint.classes)
+        self.classifier = nn.Linear(768, layout.blueprint.classes, bias=layout.skeleton.classifier_bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, channels, h, w) -> logits (batch, classes)."""
@@ -183,4 +184,5 @@ def _initialize(network: nn.Module) -> None:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=module.in_features**-0.5)
-            nn.init.zeros_(module.bias)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
-
 LISTED = 60  # more names than these are counted instead of listed, and several near ones named
 NEAREST = 4
 

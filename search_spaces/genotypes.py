@@ -421,6 +421,7 @@ NETWORKS: dict[str, PublishedNetwork] = {
     "pnasnet-5-large": PublishedNetwork("pnasnet-5", "pnasnet-large", 4, 216, "imagenet", 331),
     "pnasnet-5-mobile": PublishedNetwork("pnasnet-5", "pnasnet", 3, 54, "imagenet", 224),
     "pnasnet-5-cifar": PublishedNetwork("pnasnet-5", "pnasnet", 3, 48, "cifar", 32),
+    "enas-micro": PublishedNetwork("enas-micro", "enas", 5, 36, "cifar", 32),
     "darts-v1-cifar": PublishedNetwork("darts-v1", "darts", 6, 36, "cifar", 32),
     "darts-v2-cifar": PublishedNetwork("darts-v2", "darts", 6, 36, "cifar", 32),
     "darts-v1-imagenet": PublishedNetwork("darts-v1", "darts", 4, 48, "imagenet", 224),

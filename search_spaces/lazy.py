@@ -13,13 +13,14 @@ def lazy_attributes(package: str, homes: Mapping[str, str]) -> Callable[[str], A
 
     Args:
         package: the package's name.
-        homes: public name -> module that defines it.
+        homes: public name -> module that defines it, or that it is.
     """
 
     def load(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {', '.join(sorted(homes))}")
-        value = getattr(import_module(homes[name]), name)
+        module = import_module(homes[name])
+        value = module if homes[name] == f"{package}.{name}" else getattr(module, name)
         setattr(sys.modules[package], name, value)
         return value
 

@@ -8,11 +8,11 @@ MnasNet-A1's 112 filters are no quarter steps from MobileNet-v2's, each is a poi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 
-from search_spaces.architecture import Architecture, Blueprint, Complexity, Decision, Option
+from search_spaces.architecture import Architecture, Blueprint, Complexity, Decision, Option, Stem
 from search_spaces.counting import Sizes
 from search_spaces.errors import InvalidInputError, UnknownNameError
 from search_spaces.mbconv_design import DESIGNS, BlockKind, Design, Stage
@@ -90,6 +90,10 @@ class MBConvSpaceOptions:
         return tuple(dict.fromkeys(max(1, base.repeats + more) for more in self.repeats))
 
 
+# Multipliers of the base's repeats and filters, by the size of the images.
+PROXY_FACTORS: Mapping[Stem, tuple[float, float]] = {"tiny": (1, 0.25), "cifar": (1, 0.5), "imagenet": (1, 1)}
+
+
 class MBConvSpace(SearchSpace):
     """Architectures made of stages of mobile blocks."""
 
@@ -103,7 +107,8 @@ class MBConvSpace(SearchSpace):
         self.space_options = options or MBConvSpaceOptions()
         self.base = DESIGNS[self.space_options.base]
         stages = enumerate(self.base.stages)
-        super().__init__(name, [decision for i, stage in stages for decision in self._decisions(i, stage)])
+        decisions = [decision for i, stage in stages for decision in self._decisions(i, stage)]
+        super().__init__(name, decisions, proxy_sizes=PROXY_FACTORS)
 
     def _decisions(self, i: int, base: Stage) -> Iterator[Decision]:
         options = self.space_options

@@ -19,7 +19,7 @@ from search_spaces.layers import Conv, FactorizedReduction, Layer, Norm, Pool, R
 
 IDENTITY = "identity"
 Layers = tuple[Layer, ...]
-StridedIdentity = Literal["conv", "factorized"]
+StridedIdentity = Literal["conv", "factorized", "factorized_linear"]
 
 
 def _relu_conv_norm(
@@ -210,11 +210,11 @@ def plan_operation(
         c_out: channels it returns.
         stride: 1 or 2.
         size: height and width of the state it reads.
-        strided_identity: what identity becomes at stride 2: a 1x1 convolution (NASNet) or a factorized
-            reduction (DARTS).
+        strided_identity: what identity becomes at stride 2: a 1x1 convolution (NASNet), or a factorized
+            reduction after a ReLU (DARTS) or without one (ENAS); always a convolution where `c_out` is odd.
     """
-    if name == IDENTITY and stride == 2 and strided_identity == "factorized":
-        return plan_factorized_reduction(c_in, c_out, size=size, relu=True)
+    if name == IDENTITY and stride == 2 and strided_identity != "conv" and c_out % 2 == 0:
+        return plan_factorized_reduction(c_in, c_out, size=size, relu=strided_identity == "factorized")
     return plan_layers(OPERATIONS[name](c_in, c_out, stride), c_out, size=size, stride=stride)
 
 

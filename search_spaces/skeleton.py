@@ -1,6 +1,6 @@
 """How cells are stacked into a network: stems, stages, filters, and which earlier outputs a cell reads.
 
-A skeleton is data; what differs between the published families (NASNet, PNASNet, DARTS) is a field of it.
+A skeleton is data; what differs between the published families (NASNet, PNASNet, ENAS, DARTS) is a field of it.
 N normal cells a stage, three stages, a reduction cell with doubled filters before the second and the third.
 """
 
@@ -34,22 +34,32 @@ class Skeleton:
         name: the key in `SKELETONS`.
         family: ``nasnet`` adjusts the previous cell's output only where shapes differ, and applies a ReLU before
             the classifier; ``darts`` adjusts it always, and has stems and an auxiliary head of its own.
+        stem_twice: whether the only stem output is both inputs of the first cell, each adjusted; else that cell
+            reads it raw as state 0.
+        calibrates_current: whether state 1 is brought to F channels where it has others, before the 1x1 convolution
+            that every cell applies to it.
         strided_identity: what the identity becomes at stride 2.
         reductions: whether a reduction cell comes before the first normal cell of a stage or takes its place.
         skip_reduction_input: whether the cell after a reduction reads past it, the output two cells before the
             reduction's (TF-Slim's ``skip_reduction_layer_input``).
         stem_filters: filters of the first convolution for ImageNet.
         stem_multiplier: filters of the CIFAR stem, in units of F.
+        auxiliary: whether the auxiliary head reads the cell ``before``, ``at`` or ``after`` the second reduction.
+        classifier_bias: whether the classifiers have a bias.
         dropout: dropped share before the classifier, for ImageNet.
     """
 
     name: str
     family: Literal["nasnet", "darts"] = "nasnet"
+    stem_twice: bool = False
+    calibrates_current: bool = False
     strided_identity: StridedIdentity = "conv"
     reductions: Literal["inserted", "replacing"] = "inserted"
     skip_reduction_input: bool = False
     stem_filters: int = 32
     stem_multiplier: int = 3
+    auxiliary: Literal["before", "at", "after"] = "before"
+    classifier_bias: bool = True
     dropout: float = 0.0
 
 
@@ -60,7 +70,16 @@ SKELETONS: dict[str, Skeleton] = {
         Skeleton("nasnet-large", dropout=0.5, stem_filters=96, skip_reduction_input=True),
         Skeleton("pnasnet", dropout=0.5, reductions="replacing"),
         Skeleton("pnasnet-large", dropout=0.5, reductions="replacing", stem_filters=96, skip_reduction_input=True),
-        Skeleton("darts", family="darts", strided_identity="factorized"),
+        # Pham 2018, as released (micro_child.py); its networks are CIFAR's, the ImageNet stem is NASNet's.
+        Skeleton(
+            "enas",
+            stem_twice=True,
+            calibrates_current=True,
+            strided_identity="factorized_linear",
+            auxiliary="after",
+            classifier_bias=False,
+        ),
+        Skeleton("darts", family="darts", stem_twice=True, strided_identity="factorized", auxiliary="at"),
     )
 }
 
@@ -154,22 +173,23 @@ def place_cells(skeleton: Skeleton, stem: Stem, *, depth: int, width: int) -> It
         if stage > 0:
             replaces = skeleton.reductions == "replacing"
             name = f"cell{stage * depth}" if replaces else f"reduction{stage - 1}"
-            # DARTS: on the second reduction. Others: on the last cell of the second stage, which is this one here.
-            auxiliary = stage == 2 if skeleton.family == "darts" else stage == 1 and replaces and depth == 1
-            yield Placement(name, "reduction", filters, 2, beyond, outputs - 1, auxiliary)
+            # Where it takes the place of a stage's only cell, the first reduction is the cell before the second.
+            auxiliary = {"before": stage == 1 and replaces and depth == 1, "at": stage == 2, "after": False}
+            yield Placement(name, "reduction", filters, 2, beyond, outputs - 1, auxiliary[skeleton.auxiliary])
             outputs += 1
         for i in range(depth):
             if stage > 0 and i == 0 and skeleton.reductions == "replacing":
                 continue
             reads_past = stage > 0 and i == 0 and skeleton.skip_reduction_input
             previous = beyond if reads_past else _before(skeleton, outputs)
-            auxiliary = skeleton.family == "nasnet" and stage == 1 and i == depth - 1
-            yield Placement(f"cell{stage * depth + i}", "normal", filters, 1, previous, outputs - 1, auxiliary)
+            auxiliary = {"before": stage == 1 and i == depth - 1, "at": False, "after": stage == 2 and i == 0}
+            name = f"cell{stage * depth + i}"
+            yield Placement(name, "normal", filters, 1, previous, outputs - 1, auxiliary[skeleton.auxiliary])
             outputs += 1
 
 
 def _before(skeleton: Skeleton, outputs: int) -> int | None:
-    """Index of the output before the last one; for the first cell none (NASNet) or the last itself (DARTS)."""
+    """Index of the output before the last one; for the first cell none, or the last itself (ENAS, DARTS)."""
     if outputs >= 2:
         return outputs - 2
-    return 0 if skeleton.family == "darts" else None
+    return 0 if skeleton.stem_twice else None

@@ -9,26 +9,37 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
 from torch import nn
 
-from search_spaces.architecture import Architecture, Blueprint, Complexity, Decision, Option
+from search_spaces.architecture import Architecture, Blueprint, Complexity, Decision, Option, Stem
 from search_spaces.errors import InvalidInputError
+
+# N and F of cell networks: small enough to train many, after the searches' own proxies.
+PROXY_SIZES: Mapping[Stem, tuple[float, float]] = {"tiny": (1, 8), "cifar": (2, 16), "imagenet": (2, 32)}
 
 
 class SearchSpace(ABC):
     """A finite set of architectures, each an option index per decision."""
 
-    def __init__(self, name: str, decisions: Sequence[Decision]) -> None:
+    def __init__(
+        self,
+        name: str,
+        decisions: Sequence[Decision],
+        *,
+        proxy_sizes: Mapping[Stem, tuple[float, float]] = PROXY_SIZES,
+    ) -> None:
         """Fix the space's name and decisions.
 
         Args:
             name: what `search_spaces.get_space` finds an equal space by.
             decisions: the categorical choices, in order; names must differ.
+            proxy_sizes: depth and width, as the space's blueprints mean them, at which a search trains its networks
+                where nobody says; by stem.
 
         Raises:
             InvalidInputError: no decisions, or two with the same name.
@@ -41,6 +52,7 @@ class SearchSpace(ABC):
             raise InvalidInputError(f"decisions of space {name!r} must have different names, got {double!r} twice.")
         self.name = name
         self.decisions = tuple(decisions)
+        self.proxy_sizes = proxy_sizes
         self._counts = tuple(len(decision) for decision in self.decisions)
         self._offsets = np.concatenate([[0], np.cumsum(self._counts)])
 

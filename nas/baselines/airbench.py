@@ -208,6 +208,7 @@ BASELINES: tuple[Baseline, ...] = (
         classes=10,
         note="its code averages over flipped images in evaluation, which would double the MACs; left out",
     ),
+    # the variant for Muon divides logits by 256 and draws a head as much larger: the same network at the start
     _airbench(94, AIRBENCH_94, aliases=("airbench94-compiled", "airbench94-muon"), error=5.99),
     _airbench(95, AIRBENCH_95, aliases=(), error=4.99),
     _airbench(96, AIRBENCH_96, aliases=("airbench96-faster",), error=3.97),

@@ -14,7 +14,8 @@ from torch import nn
 
 from nas.baselines.baseline import Baseline
 from nas.baselines.inception_blocks import Conv, Layer, Mixed, Plan, Pool, classifier, he_normal, initialize
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 CANONICAL = 224
 STRIDES = (2, 2, 2, 2, 2)

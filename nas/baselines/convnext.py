@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torchvision.ops import Permute, StochasticDepth
 
 from nas.baselines.baseline import Baseline
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 STRIDES = (4, 2, 2, 2)  # of the stem, and before the second, third and fourth stage
 FILTERS = (96, 192, 384, 768)  # this and what follows: ConvNeXt-T

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from nas.baselines.baseline import Baseline
 from nas.baselines.inception_blocks import classifier
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 PAPER = "Densely Connected Convolutional Networks"
 BOTTLENECK = 4  # filters of the 1 x 1 convolution, in growth rates

@@ -16,7 +16,8 @@ from nas.baselines.residual_layers import (
     residual_network,
     stem_pooling,
 )
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 _norm = partial(nn.BatchNorm2d, eps=1e-3)  # MXNet's, with which they were trained
 RESIDUAL_FILTERS = 256  # of the first stage; doubled from stage to stage

@@ -14,7 +14,17 @@ from typing import cast
 from torch import Tensor, nn
 
 from nas.baselines.baseline import Baseline
-from nas.baselines.inception_blocks import Conv, Layer, LocalResponseNorm, Mixed, Plan, Pool, classifier, initialize
+from nas.baselines.inception_blocks import (
+    Conv,
+    Layer,
+    LocalResponseNorm,
+    Mixed,
+    Plan,
+    Pool,
+    classifier,
+    he_normal,
+    initialize,
+)
 from nas.baselines.sizes import Sizes
 
 CANONICAL = 224
@@ -147,11 +157,13 @@ def _auxiliary(plan: Plan, c_in: int) -> nn.Sequential:
 
 
 def make_published(sizes: Sizes) -> nn.Module:
-    """Return the paper's network, initialised as in Caffe: uniform with variance 1 / fan-in, biases 0.2."""
+    """Return the paper's network, initialised after He 2015.
+
+    The paper does not say how; Caffe's version has variance 1 / fan-in and biases of 0.2, from which narrow versions on
+    small images were not seen to start learning.
+    """
     network = GoogLeNet(PUBLISHED, sizes)
-    initialize(network, partial(nn.init.kaiming_uniform_, nonlinearity="linear"), bias=0.2)
-    for head in (network.head, *network.auxiliary):
-        nn.init.zeros_(cast(Tensor, cast(nn.Sequential, head)[-1].bias))
+    initialize(network, he_normal)
     return network
 
 

@@ -13,7 +13,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,21 +54,36 @@ class Subsampling(nn.Module):
 
 
 class PartialConv(nn.Module):
-    """A 5 x 5 convolution in which each map reads some of the input's maps only; built in runs of equal fan-in."""
+    """A 5 x 5 convolution in which each map reads some of the input's maps only, all of them equally many.
+
+    The maps to be read are laid side by side, and each group of them gives a map.
+    """
+
+    inputs: Tensor
 
     def __init__(self, connections: tuple[tuple[int, ...], ...], *, padding: int) -> None:
         super().__init__()
-        self.convs = nn.ModuleList()
-        for i, (fan_in, run) in enumerate(groupby(connections, key=len)):
-            inputs = list(run)
-            self.register_buffer(f"inputs_{i}", torch.tensor(inputs).flatten(), persistent=False)
-            conv = nn.Conv2d(fan_in * len(inputs), len(inputs), 5, padding=padding, groups=len(inputs))
-            self.convs.append(conv)
+        inputs = torch.tensor(connections).flatten()
+        self.register_buffer("inputs", inputs, persistent=False)
+        self.conv = nn.Conv2d(len(inputs), len(connections), 5, padding=padding, groups=len(connections))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return (batch, number of connections' rows, height, width)."""
-        maps = [conv(images[:, self.get_buffer(f"inputs_{i}")]) for i, conv in enumerate(self.convs)]
-        return torch.cat(maps, dim=1)
+        maps: Tensor = self.conv(images[:, self.inputs])
+        return maps
+
+
+class Branches(nn.ModuleList):
+    """Modules that read the same images, their maps concatenated."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return (batch, all branches' channels, height, width)."""
+        return torch.cat([branch(images) for branch in self], dim=1)
+
+
+def c3(*, padding: int) -> Branches:
+    """Return the third layer: a branch for each number of maps that are read (Table I is in their order)."""
+    return Branches(PartialConv(tuple(rows), padding=padding) for _, rows in groupby(CONNECTIONS, key=len))
 
 
 class RadialBasisOutput(nn.Module):
@@ -98,7 +113,7 @@ def lenet(sizes: Sizes) -> nn.Sequential:
     features = nn.Sequential(
         *(nn.Conv2d(sizes.channels, 6, 5, padding=pad), ScaledTanh()),  # C1
         *((Subsampling(6, first), ScaledTanh()) if first > 1 else ()),  # S2
-        *(PartialConv(CONNECTIONS, padding=pad), ScaledTanh()),  # C3
+        *(c3(padding=pad), ScaledTanh()),  # C3
         *(Subsampling(16, second), ScaledTanh()),  # S4
     )
     size = (sizes.resolution - 4 + 2 * pad) // first

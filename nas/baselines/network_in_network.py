@@ -15,7 +15,8 @@ from torch import nn
 
 from nas.baselines.baseline import Baseline
 from nas.baselines.plain_layers import conv_relu, init_he, max_pool
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 
 @dataclass(frozen=True, slots=True)

@@ -115,12 +115,14 @@ def _stages(plan: Plan, strides: Iterator[int]) -> Iterator[nn.Module]:
 
 
 def make(sizes: Sizes) -> nn.Module:
-    """Return Very Deep PolyNet, initialised after He 2015."""
+    """Return Very Deep PolyNet, initialised after He 2015; the classifier small, as what it reads is a large sum."""
     strides = sizes.strides(STRIDES, canonical=CANONICAL)
     plan = Plan(sizes, padded=strides != STRIDES, eps=1e-5)
     channels = plan.filters(sizes.channels, [layer for entry in ENTRIES for layer in entry])
-    network = nn.Sequential(*_stages(plan, iter(strides)), classifier(channels, sizes.classes, dropout=0.2))
+    head = classifier(channels, sizes.classes, dropout=0.2)
+    network = nn.Sequential(*_stages(plan, iter(strides)), head)
     initialize(network, he_normal)
+    nn.init.normal_(cast(Tensor, head[-1].weight), std=0.01)
     return network
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.baselines.sizes import stem_kernel
+from search_spaces.scaling_rules import stem_kernel
 
 IMAGENET_STRIDES = (2, 2, 1, 2, 2, 2)  # stem, pooling, four stages
 CIFAR_STRIDES = (1, 2, 2)  # three stages

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from nas.baselines.baseline import Baseline
-from nas.baselines.inception_blocks import initialize
+from nas.baselines.inception_blocks import he_normal, initialize
 from nas.baselines.sizes import Sizes
 
 CANONICAL = 224
@@ -121,7 +121,7 @@ def _stem(sizes: Sizes, c_out: int, strides: Iterator[int]) -> list[nn.Module]:
 
 
 def make_v1(groups: int, sizes: Sizes) -> nn.Module:
-    """Return ShuffleNet with so many groups, initialised after He 2015 (fan-out, for its narrow groups)."""
+    """Return ShuffleNet with so many groups, initialised after He 2015."""
     divisor = 2 * BOTTLENECK * groups
     strides = iter(sizes.strides(STRIDES, canonical=CANONICAL))
     channels = sizes.filters(STEM_FILTERS, math.lcm(8, groups))
@@ -134,7 +134,7 @@ def make_v1(groups: int, sizes: Sizes) -> nn.Module:
         layers.append(nn.Sequential(first, *others))
         channels = c_out
     network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, sizes.classes))
-    initialize(network, partial(nn.init.kaiming_normal_, mode="fan_out", nonlinearity="relu"))
+    initialize(network, he_normal)
     return network
 
 

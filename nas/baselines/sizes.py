@@ -1,25 +1,17 @@
 """What a baseline is built for, and the one rule by which all of them adapt to other images and sizes.
 
-**Strides.** A network made for large images would shrink small ones to nothing. So its first strides are given up,
-from the input on and by halves, until the last feature map has `SMALLEST_MAP` positions a side, or as many as the
-network has on the images it was made for, if those are fewer. A stem convolution that gave up stride is at most
-3 x 3, and a pooling that did is left out. Where strides were given up, convolutions without padding get it.
+The rule is that of `search_spaces.scaling_rules`: on small images the first strides are given up. In a baseline, a
+pooling that gave up its stride is left out, and where strides were given up, convolutions without padding get it.
 On its own image size, and on larger ones, every network is what its authors published.
-
-**Width and depth.** `width` multiplies filters, rounded to a multiple of a divisor and never below 90 % (Tan 2019);
-`depth` multiplies repeats, rounded up.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nas.errors import InvalidInputError
-
-SMALLEST_MAP = 4
-LARGEST_STEM_KERNEL = 3
+from search_spaces.scaling_rules import plan_strides, scale_filters, scale_repeats
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +41,15 @@ class Sizes:
             strides: those published; each 1, 2 or 4.
             canonical: the image size that they were published for.
         """
-        kept = list(strides)
-        target = min(SMALLEST_MAP, -(-canonical // math.prod(strides)))
-        for i in range(len(kept)):
-            while kept[i] > 1 and -(-self.resolution // math.prod(kept)) < target:
-                kept[i] = kept[i] // 2
-        return tuple(kept)
+        return plan_strides(strides, resolution=self.resolution, canonical=canonical)
 
     def repeats(self, count: int) -> int:
         """Return how often a block is repeated."""
-        return math.ceil(self.depth * count - 1e-9)
+        return scale_repeats(count, self.depth)
 
     def filters(self, count: int, divisor: int = 8) -> int:
         """Return the number of filters for a published number; that number itself at width 1."""
-        if self.width == 1:
-            return count
-        wanted = self.width * count
-        rounded = max(divisor, int(wanted + divisor / 2) // divisor * divisor)
-        return rounded + divisor if rounded < 0.9 * wanted else rounded
+        return scale_filters(count, self.width, divisor)
 
     def require(self, name: str, *, at_least: int) -> None:
         """Refuse images that a network cannot take.
@@ -79,8 +62,3 @@ class Sizes:
                 f"{name} takes images of at least {at_least} x {at_least} pixels, got {self.resolution}: "
                 "use larger images, or --resolution to enlarge them."
             )
-
-
-def stem_kernel(kernel: int, stride: int, published_stride: int) -> int:
-    """Return a stem convolution's kernel size: at most 3 where its stride was given up."""
-    return kernel if stride == published_stride else min(kernel, LARGEST_STEM_KERNEL)

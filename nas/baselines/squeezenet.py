@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from nas.baselines.baseline import Baseline
 from nas.baselines.plain_layers import conv_relu, extended, max_pool, network
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
+from search_spaces.scaling_rules import stem_kernel
 
 PAPER = "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size"
 

@@ -3,6 +3,6 @@
 What needs torch is imported inside the commands, so that `--help` answers at once.
 """
 
-from nas.commands import bench, listing, look, run_search
+from nas.commands import bench, listing, look, profile, run_search, scale, train
 
-__all__ = ["bench", "listing", "look", "run_search"]
+__all__ = ["bench", "listing", "look", "profile", "run_search", "scale", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated
@@ -65,14 +66,30 @@ def _cells() -> Rows:
 
 
 def _baselines() -> Rows:
-    from nas.building import complexity
-    from search_spaces.genotypes import NETWORKS, published_blueprint
+    from nas.baselines import baselines
+    from nas.baselines.counts import known_counts
 
-    rows: Rows = [("network", "cells", "input", "parameters", "MACs")]
+    rows: Rows = [("network", "year", "input", "parameters", "MACs", "top-1 error", "top-5 error", "paper")]
+    for baseline in baselines().values():
+        cost = known_counts()[baseline.name]
+        errors = [f"{error:g} %" if error is not None else "-" for error in (baseline.top1_error, baseline.top5_error)]
+        size = f"{baseline.channels}x{baseline.resolution}x{baseline.resolution}"
+        counts = (f"{cost.params:,}", f"{cost.macs:,}")
+        rows.append((baseline.name, str(baseline.year), size, *counts, *errors, baseline.paper))
+    return [*rows, *_published_cell_networks()]
+
+
+def _published_cell_networks() -> Rows:
+    from nas.building import complexity
+    from search_spaces.genotypes import CELLS, NETWORKS, published_blueprint
+
+    rows: Rows = []
     for name, network in NETWORKS.items():
         cost = complexity(published_blueprint(name))
-        size = f"{network.resolution}x{network.resolution}"
-        rows.append((name, network.cells, size, f"{cost.params:,}", f"{cost.macs:,}"))
+        size = f"3x{network.resolution}x{network.resolution}"
+        counts = (f"{cost.params:,}", f"{cost.macs:,}")
+        source = CELLS[network.cells].source
+        rows.append((name, *re.findall(r"\d{4}", source)[:1], size, *counts, "-", "-", source))
     return rows
 
 

@@ -14,6 +14,8 @@ from nas.cli import app
 from nas.errors import InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from torch import nn
 
     from nas.profiling import Profile
@@ -64,20 +66,36 @@ def profile_(
 
     Example: nas profile nasnet-a-mobile --input 3,224,224 --threads 1
     """
-    from nas.profiling import profile
+    from nas.profiling import profile, profile_without_weights
 
     if depth is not None and depth < 1:
         raise InvalidInputError(f"--depth is a whole number >= 1, got {depth}.")
-    module, images = find_network(network, shape=parse_shape(shape) if shape else None, classes=classes)
-    found = profile(module, images, measure=not no_measure, batch=batch, threads=threads, device=device)
+    make, images = find_network(network, shape=parse_shape(shape) if shape else None, classes=classes)
+    if no_measure:
+        found = profile_without_weights(make, images)
+    else:
+        found = profile(make(), images, measure=True, batch=batch, threads=threads, device=device)
     if as_json:
         typer.echo(json.dumps({"network": network, **found.to_json()}))
     else:
         print_profile(found, depth=depth)
+        if note := _note(network):
+            typer.echo(note)
 
 
-def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tuple[nn.Module, Shape]:
-    """Return a network, and the size of the images that it was built for.
+def _note(name: str) -> str:
+    """Return why a baseline's counts are not what its paper prints; empty for all else."""
+    from nas.baselines import find_baseline
+
+    try:
+        baseline = find_baseline(name)
+    except UnknownNameError:
+        return ""
+    return f"{baseline.title}: {baseline.note}" if baseline.note else ""
+
+
+def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tuple[Callable[[], nn.Module], Shape]:
+    """Return what builds a network, and the size of the images that it is built for.
 
     Args:
         text: a name, the folder of a run, or a file that holds a blueprint.
@@ -91,17 +109,17 @@ def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tupl
     from nas.building import build as build_named
     from nas.building import get_blueprint, space_of
     from search_spaces.architecture import Architecture
-    from search_spaces.genotypes import CELLS
+    from search_spaces.genotypes import CELLS, NETWORKS
 
     base, folder = _find_blueprint(text)
-    if base in CELLS and shape is None:
+    if base in CELLS and base not in NETWORKS and shape is None:
         raise InvalidInputError(f"{text} is a cell, built for images of a size: give --input, like 3,32,32.")
     blueprint = get_blueprint(base, input_shape=shape, classes=classes)
+    images = (blueprint.channels, blueprint.resolution, blueprint.resolution)
     if isinstance(blueprint.network, Architecture):
-        module = space_of(blueprint, folder=folder).build(blueprint)
-    else:
-        module = build_named(blueprint)
-    return module, (blueprint.channels, blueprint.resolution, blueprint.resolution)
+        space = space_of(blueprint, folder=folder)
+        return lambda: space.build(blueprint), images
+    return lambda: build_named(blueprint), images
 
 
 def _find_blueprint(text: str) -> tuple[str | Blueprint, Path | None]:

@@ -60,8 +60,8 @@ def search(
     prior: Annotated[
         Text, option("A guess of every network for the predictor: a training-free score, or a table's column.")
     ] = None,
-    depth: Annotated[Whole, option("N, normal cells a stage. [default: by image size]")] = None,
-    width: Annotated[Whole, option("F, filters of the first stage. [default: by image size]")] = None,
+    depth: Annotated[Number, option("N, normal cells a stage; or a factor. [default: by image size]")] = None,
+    width: Annotated[Number, option("F, filters of the first stage; or a factor. [default: by image size]")] = None,
     stem: Annotated[Text, option("tiny, cifar or imagenet. [default: by image size]")] = None,
     trials: Trials = None,
     max_seconds: Seconds = None,

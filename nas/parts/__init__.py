@@ -19,7 +19,7 @@ from nas.parts.normalizations import (
 )
 from nas.parts.plateau import Plateau
 from nas.parts.prediction import Ensemble, predict_ten_crops
-from nas.parts.regularizers import REGULARIZERS, DropBlock, DropConnectLinear, StochasticPool2d
+from nas.parts.regularizers import REGULARIZERS, DropBlock, DropConnectLinear, StochasticPool2d, stochastic_depth
 
 __all__ = [
     "ACTIVATIONS",
@@ -46,4 +46,5 @@ __all__ = [
     "normalize_weights",
     "predict_ten_crops",
     "squeeze_excitation",
+    "stochastic_depth",
 ]

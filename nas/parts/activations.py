@@ -8,16 +8,20 @@ from torch import Tensor, nn
 
 from nas.errors import InvalidInputError, UnknownNameError
 
-# A network's activations are told from its gates by their class: sigmoid and hard sigmoid are gates, tanh may be one.
+# A network's activations are told from its gates by their class: sigmoid and hard sigmoid are gates.
 EXCHANGEABLE: tuple[type[nn.Module], ...] = (
     nn.ReLU,
     nn.ReLU6,
     nn.LeakyReLU,
     nn.PReLU,
     nn.ELU,
+    nn.CELU,
+    nn.SELU,
     nn.SiLU,
     nn.GELU,
     nn.Hardswish,
+    nn.Mish,
+    nn.Tanh,
 )
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,  # Nair 2010

@@ -35,7 +35,7 @@ class Parts:
     """What to exchange in a network; the default exchanges nothing.
 
     Attributes:
-        activation: in the place of every ReLU and its like; see `ACTIVATIONS`.
+        activation: in the place of every ReLU and its like, tanh among them; see `ACTIVATIONS`.
         normalization: in the place of every batch normalisation of maps; see `NORMALIZATIONS`.
         weight_normalization: ``weight`` or ``spectral``, of every convolution and linear layer.
         initialization: of every convolution and linear layer; see `INITIALIZATIONS`.

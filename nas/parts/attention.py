@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 REDUCTION = 16  # Hu 2018, section 3.4, and Woo 2018, section 4
 
@@ -52,6 +51,8 @@ class CBAM(nn.Sequential):
 
 def squeeze_excitation(channels: int, reduction: int = REDUCTION) -> nn.Module:
     """Return squeeze-and-excitation (Hu 2018) for maps of so many channels."""
+    from torchvision.ops import SqueezeExcitation
+
     module: nn.Module = SqueezeExcitation(channels, max(1, channels // reduction))
     return module
 

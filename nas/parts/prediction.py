@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
-from torchvision.transforms.functional import ten_crop
 
 from nas.errors import InvalidInputError
 
@@ -35,6 +34,8 @@ def predict_ten_crops(network: nn.Module, images: Tensor, crop: int) -> Tensor:
     Raises:
         InvalidInputError: the images are smaller than the crop.
     """
+    from torchvision.transforms.functional import ten_crop
+
     if crop < 1 or crop > min(images.shape[2:]):
         raise InvalidInputError(f"a crop of {crop} pixels needs images at least as large, got {tuple(images.shape)}.")
     return mean_of_probabilities([network(part) for part in ten_crop(images, crop)])

@@ -1,16 +1,16 @@
 """What makes training harder so that networks generalise: modules that drop or draw in training and not in evaluation.
 
-Draws come from torch's global generator, as those of `nn.Dropout` do.
+Draws come from torch's global generator, as those of `nn.Dropout` do. Torchvision is imported where it is used.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import StochasticDepth, drop_block2d
 
 from nas.errors import InvalidInputError
 
@@ -55,6 +55,8 @@ class DropBlock(nn.Module):
         """Return maps of the same shape; what is not four-dimensional is no map."""
         if not self.training or x.dim() != 4 or min(x.shape[2:]) < self.block_size:
             return x
+        from torchvision.ops import drop_block2d
+
         dropped: Tensor = drop_block2d(x, self.p, self.block_size)
         return dropped
 
@@ -84,11 +86,19 @@ class StochasticPool2d(nn.Module):
         return windows.gather(-1, position.unsqueeze(-1)).squeeze(-1)
 
 
-REGULARIZERS: dict[str, type[nn.Module]] = {
+def stochastic_depth(p: float) -> nn.Module:
+    """Return what drops a block's branch for an image with probability `p` (Huang 2016), to stand before the sum."""
+    from torchvision.ops import StochasticDepth
+
+    module: nn.Module = StochasticDepth(_probability(p), "row")
+    return module
+
+
+REGULARIZERS: dict[str, Callable[..., nn.Module]] = {
     "dropout": nn.Dropout,  # Srivastava 2014
     "dropconnect": DropConnectLinear,
     "dropblock": DropBlock,
-    "stochastic_depth": StochasticDepth,  # Huang 2016
+    "stochastic_depth": stochastic_depth,
     "stochastic_pooling": StochasticPool2d,
 }
 

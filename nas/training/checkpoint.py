@@ -11,7 +11,7 @@ import io
 import os
 import pickle
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +32,18 @@ class TrainingState:
         train_loss: mean training loss of the last of them.
         weights: the network's state dict, running statistics included.
         optimizer: the optimizer's state dict.
+        average: the moving average of the weights, where the recipe keeps one.
+        best: the weights of the best epoch, where the recipe goes back to them.
+        validations: accuracy and loss on the validation images after each epoch, where they were looked at.
     """
 
     epochs: int
     train_loss: float
     weights: dict[str, Tensor]
     optimizer: dict[str, Any]
+    average: dict[str, Tensor] = field(default_factory=dict)
+    best: dict[str, Tensor] = field(default_factory=dict)
+    validations: list[list[float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Refuse a training that has not begun."""
@@ -73,24 +79,10 @@ class Checkpoints:
         Returns:
             The file, or None when it could not be written: a full disk costs time later, not the trial now.
         """
-        content = {
-            "identity": self.identity,
-            "epochs": state.epochs,
-            "train_loss": state.train_loss,
-            "weights": state.weights,
-            "optimizer": state.optimizer,
-        }
-        buffer = io.BytesIO()  # torch reports a full disk in several ways, a file's own write in one
-        torch.save(content, buffer)
         path = self._path(state.epochs)
-        aside = path.with_suffix(f".{os.getpid()}.tmp")
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            aside.write_bytes(buffer.getbuffer())
-            aside.replace(path)
+            write_state(path, state, identity=self.identity)
         except OSError:
-            with suppress(OSError):
-                aside.unlink(missing_ok=True)
             return None
         return path
 
@@ -107,10 +99,35 @@ class Checkpoints:
         return [int(end) for end in ends if end.isdecimal()]
 
     def _read(self, epochs: int) -> TrainingState | None:
-        try:
-            content = torch.load(self._path(epochs), map_location="cpu", weights_only=True)
-            if content.pop("identity") != self.identity:
-                return None
-            return TrainingState(**content)
-        except _DAMAGED:
+        return read_state(self._path(epochs), identity=self.identity)
+
+
+def write_state(path: Path, state: TrainingState, *, identity: str) -> None:
+    """Store a state in a file, replacing what is there in one step.
+
+    Raises:
+        OSError: it cannot be written; what was there is kept.
+    """
+    content = {"identity": identity, **{field.name: getattr(state, field.name) for field in fields(state)}}
+    buffer = io.BytesIO()  # torch reports a full disk in several ways, a file's own write in one
+    torch.save(content, buffer)
+    aside = path.with_suffix(f".{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside.write_bytes(buffer.getbuffer())
+        aside.replace(path)
+    except OSError:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+        raise
+
+
+def read_state(path: Path, *, identity: str) -> TrainingState | None:
+    """Return the state in a file, or None where it is missing, damaged, or of another training."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        if content.pop("identity") != identity:
             return None
+        return TrainingState(**content)
+    except _DAMAGED:
+        return None

@@ -4,47 +4,48 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nas.data.augmentation import cut_out
 from nas.data.batching import batches, count_batches
-from nas.data.image_data import ImageData, Split
+from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
+from nas.training.averaging import Average, copied
 from nas.training.checkpoint import TrainingState
+from nas.training.dropping import set_stochastic_depth
+from nas.training.measuring import Accuracy, measure_accuracy
+from nas.training.optimizers import make_optimizer
+from nas.training.preparing import make_preparation
+from nas.training.processes import ALONE, Processes
 from nas.training.recipe import Recipe
 from nas.training.seeding import seeded
-from search_spaces.cell_network import CellNetwork
 from search_spaces.randomness import derive_seed, derive_torch_generator
 
-EVALUATION_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class Accuracy:
-    """What a network scores on a split: correct answers, images, and the mean cross-entropy."""
-
-    correct: int
-    images: int
-    loss: float
-
-    @property
-    def share(self) -> float:
-        """Correct answers as a share of all, in [0, 1]."""
-        return self.correct / self.images
+__all__ = ["WHOLE", "Accuracy", "Epoch", "Stretch", "Training", "measure_accuracy", "train"]
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One finished epoch: its index from 0, the mean training loss, seconds since this call of `train` began."""
+    """One finished epoch.
+
+    Attributes:
+        index: from 0.
+        train_loss: mean training loss.
+        seconds: since this call of `train` began, or since the training was set up.
+        val_accuracy, val_loss: on the validation images, where they are looked at; else None.
+    """
 
     index: int
     train_loss: float
     seconds: float
+    val_accuracy: float | None = None
+    val_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +97,7 @@ def train(
 
     Args:
         network: images (batch, channels, height, width) -> logits (batch, classes).
-        data: what to train on; only its training split is read.
+        data: what to train on; the validation split is read only where the recipe goes by it.
         recipe: how.
         seed: order of images, augmentation, dropout and drop path derive from it. Equal seeds on the same CPU with
             the same number of threads give equal weights.
@@ -112,105 +113,272 @@ def train(
         InvalidInputError: a stretch that is no part of the recipe, or starts from another network.
     """
     epochs = stretch.epochs(recipe)
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    split = data.train.to(device)
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = _optimizer(parameters, recipe, fused=torch.device(device).type in ("cpu", "cuda"))
+    training = Training(network, data, recipe=recipe, seed=seed, device=device)
     if stretch.start is not None:
-        _restore(network, optimizer, stretch.start)
-    steps = count_batches(len(split), recipe.batch_size, drop_last=True)
-    start = time.perf_counter()
-    epoch = Epoch(0, math.nan, 0.0)
-    network.train()
-    for index in epochs:
-        with seeded(derive_seed(seed, index, "dropout"), device):
-            total = torch.zeros((), device=device)
-            generator = derive_torch_generator(seed, index, "batches")
-            for step, (images, labels) in enumerate(
-                batches(split, recipe.batch_size, generator=generator, drop_last=True)
-            ):
-                progress = (index * steps + step) / (recipe.epochs * steps)
-                _set_schedules(network, optimizer, recipe, progress)
-                loss = _loss(network, _prepare(images, data, recipe, generator), labels, recipe)
-                optimizer.zero_grad(set_to_none=True)
-                loss.backward()  # type: ignore[no-untyped-call]
-                if recipe.gradient_clip:
-                    nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
-                optimizer.step()
-                total += loss.detach()
-        epoch = Epoch(index, total.item() / steps, time.perf_counter() - start)  # the epoch's one synchronisation
-        if not math.isfinite(epoch.train_loss):
-            raise DivergedError(f"the training loss became {epoch.train_loss} in epoch {index + 1} of {recipe.epochs}")
+        training.restore(stretch.start)
+    epoch = Epoch(training.done - 1, training.train_loss, 0.0)
+    while training.done < epochs.stop and not training.is_stopped:
+        epoch = training.run_epoch()
         on_epoch(epoch)
-    network.eval()
-    stretch.keep(TrainingState(epochs.stop, epoch.train_loss, network.state_dict(), optimizer.state_dict()))
+    stretch.keep(training.state())
+    training.finish()
     return epoch
 
 
-@torch.inference_mode()
-def measure_accuracy(network: nn.Module, data: ImageData, split: Split) -> Accuracy:
-    """Return what a network scores on a split, in evaluation mode, on the device that holds its weights."""
-    network.eval()
-    device = next(network.parameters()).device
-    correct = torch.zeros((), dtype=torch.int64, device=device)
-    loss = torch.zeros((), dtype=torch.float64, device=device)
-    for images, labels in batches(split.to(device), EVALUATION_BATCH):
-        logits = network(data.normalise(images).contiguous(memory_format=torch.channels_last))
-        correct += (logits.argmax(1) == labels).sum()
-        loss += functional.cross_entropy(logits, labels, reduction="sum")
-    return Accuracy(int(correct), len(split), float(loss) / len(split))
+class Training:
+    """A training under way: a network, its optimizer, and what lies behind it. One call trains one epoch."""
 
+    def __init__(
+        self,
+        network: nn.Module,
+        data: ImageData,
+        *,
+        recipe: Recipe,
+        seed: int,
+        device: torch.device | str = "cpu",
+        rates: Mapping[str, float] | None = None,
+        processes: Processes = ALONE,
+        validates: bool = False,
+    ) -> None:
+        """Set up a training that has not begun; arguments as those of `train`.
 
-def _optimizer(parameters: list[nn.Parameter], recipe: Recipe, *, fused: bool) -> torch.optim.Optimizer:
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": recipe.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    nesterov = recipe.momentum > 0
-    return torch.optim.SGD(
-        [group for group in groups if group["params"]],
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        nesterov=nesterov,
-        fused=fused,
-    )
+        Args:
+            network: changed in place.
+            data: what to train on.
+            recipe: how.
+            seed: every draw derives from it.
+            device: where to train.
+            rates: share of the learning rate by parameter name; 1 where it is not named, 0 for a frozen one. Modules
+                that are frozen as a whole stay in evaluation mode.
+            processes: those that train together.
+            validates: whether to look at the validation images after each epoch, even if the recipe does not.
+        """
+        self._network, self._data, self._recipe, self._seed = network, data, recipe, seed
+        self._device, self._processes = device, processes
+        self._validates = (validates or recipe.watches_validation) and len(data.validation) > 0
+        network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if recipe.stochastic_depth is not None:
+            set_stochastic_depth(network, recipe.stochastic_depth)
+        self._frozen = _freeze(network, rates or {})
+        self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+        fused = torch.device(device).type in ("cpu", "cuda")
+        self._optimizer = make_optimizer(network, recipe, rates=rates or {}, fused=fused)
+        self._average = Average(network, recipe.average) if recipe.average else None
+        self._prepare = make_preparation(data, recipe)
+        self._split = data.train.to(device)
+        self._steps = count_batches(len(self._split), recipe.batch_size, drop_last=True)
+        self._parts = self._own_parts(min(recipe.batch_size, len(self._split)))
+        self._outputs = self._distributed(Outputs(network))
+        self._begun = time.perf_counter()
+        self._validations: list[list[float]] = []
+        self._best: dict[str, Tensor] = {}
+        self.done = 0
+        self.train_loss = math.nan
 
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        patience = self._recipe.patience
+        return self._validates and 0 < patience <= len(self._validations) - 1 - self._best_epoch()
 
-def _restore(network: nn.Module, optimizer: torch.optim.Optimizer, state: TrainingState) -> None:
-    try:
-        network.load_state_dict(state.weights)
-        optimizer.load_state_dict(state.optimizer)
-    except (RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise InvalidInputError(
-            f"a training goes on with the network that it began with, got another: {reason}"
-        ) from None
-
-
-def _set_schedules(network: nn.Module, optimizer: torch.optim.Optimizer, recipe: Recipe, progress: float) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.rate_at(progress)
-    if recipe.drop_path and isinstance(network, CellNetwork):
-        network.set_drop_path(recipe.drop_path * progress)
-
-
-def _prepare(images: Tensor, data: ImageData, recipe: Recipe, generator: torch.Generator) -> Tensor:
-    if recipe.augment:
-        images = data.augmentation.apply(images, generator)
-    if recipe.cutout:
-        images = cut_out(images, generator, size=recipe.cutout, fill=[255 * mean for mean in data.mean])
-    return data.normalise(images).contiguous(memory_format=torch.channels_last)
-
-
-def _loss(network: nn.Module, images: Tensor, labels: Tensor, recipe: Recipe) -> Tensor:
-    auxiliary = None
-    if isinstance(network, CellNetwork) and network.auxiliary is not None:
-        logits, auxiliary = network.forward_with_auxiliary(images)
-    else:
-        logits = network(images)
-    loss = functional.cross_entropy(logits, labels, label_smoothing=recipe.label_smoothing)
-    if auxiliary is not None:
-        loss = loss + recipe.auxiliary_weight * functional.cross_entropy(
-            auxiliary, labels, label_smoothing=recipe.label_smoothing
+    def state(self) -> TrainingState:
+        """Return what this training goes on from; its tensors are those in use."""
+        average = self._average.values if self._average else {}
+        state, best = self._network.state_dict(), self._best
+        validations = [list(one) for one in self._validations]
+        return TrainingState(
+            self.done, self.train_loss, state, self._optimizer.state_dict(), average, best, validations
         )
-    return loss
+
+    def restore(self, state: TrainingState) -> None:
+        """Go on from a state of the same training.
+
+        Raises:
+            InvalidInputError: it is of another network.
+        """
+        try:
+            self._network.load_state_dict(state.weights)
+            self._optimizer.load_state_dict(state.optimizer)
+            if self._average:
+                _copy_into(self._average.values, state.average)
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = str(error).splitlines()[-1].strip()
+            raise InvalidInputError(
+                f"a training goes on with the network that it began with, got another: {reason}"
+            ) from None
+        self.done, self.train_loss = state.epochs, state.train_loss
+        self._validations = [list(one) for one in state.validations]
+        self._best = {name: tensor.to(self._device) for name, tensor in state.best.items()}
+
+    def run_epoch(self) -> Epoch:
+        """Train one epoch, and look at the validation images where asked to.
+
+        Raises:
+            DivergedError: the loss is not a finite number.
+        """
+        index = self.done
+        self._set_modes()
+        purpose = "dropout" if self._processes.first else f"dropout-{self._processes.rank}"
+        with seeded(derive_seed(self._seed, index, purpose), self._device):
+            total = self._run_steps(index, derive_torch_generator(self._seed, index, "batches"))
+        loss = self._processes.mean(total).item() / self._steps  # the epoch's one synchronisation
+        if not math.isfinite(loss):
+            raise DivergedError(f"the training loss became {loss} in epoch {index + 1} of {self._recipe.epochs}")
+        self.done, self.train_loss = index + 1, loss
+        epoch = Epoch(index, loss, 0.0)
+        if self._validates:
+            measured = self._validate()
+            epoch = replace(epoch, val_accuracy=measured.share, val_loss=measured.loss)
+        elif self._recipe.schedule == "plateau":
+            self._validations.append([0.0, loss])  # nothing is held out: the plateau is that of the training loss
+        return replace(epoch, seconds=time.perf_counter() - self._begun)
+
+    def finish(self) -> None:
+        """Leave the network in evaluation mode, with the weights that the recipe keeps."""
+        if self._recipe.patience and self._best:
+            self._network.load_state_dict(self._best)
+        elif self._average:
+            self._network.load_state_dict(self._average.values)
+        self._network.eval()
+
+    def _run_steps(self, index: int, generator: torch.Generator) -> Tensor:
+        """Run an epoch's steps and return the sum of their losses."""
+        recipe, parameters = self._recipe, self._parameters
+        total = torch.zeros((), device=self._device)
+        walk = batches(self._split, recipe.batch_size, generator=generator, drop_last=True)
+        for step, (images, labels) in enumerate(walk, start=index * self._steps):
+            self._set_schedules(step / (recipe.epochs * self._steps))
+            images = self._prepare(images, generator)
+            self._optimizer.zero_grad()
+            for part, weight in self._parts:
+                with self._gradients_of(part):
+                    loss = self._loss(images[part], labels[part])
+                    loss = loss if weight == 1 else loss * weight
+                    loss.backward()  # type: ignore[no-untyped-call]
+                total += loss.detach()
+            if recipe.gradient_clip:
+                nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
+            self._optimizer.step()
+            if self._average:
+                self._average.update(self._network, step)
+        return total
+
+    def _own_parts(self, batch: int) -> list[tuple[slice, float]]:
+        """Return this process' parts of a batch, each with its weight in the mean that all processes take.
+
+        Raises:
+            InvalidInputError: a part would be empty.
+        """
+        count = self._processes.count * self._recipe.accumulation
+        if count > batch:
+            raise InvalidInputError(f"a batch of {batch} images cannot be divided into {count} parts: enlarge it.")
+        ends = [batch * i // count for i in range(count + 1)]
+        first = self._processes.rank * self._recipe.accumulation
+        return [
+            (slice(ends[i], ends[i + 1]), (ends[i + 1] - ends[i]) / batch * self._processes.count)
+            for i in range(first, first + self._recipe.accumulation)
+        ]
+
+    def _distributed(self, outputs: nn.Module) -> nn.Module:
+        if self._processes.count == 1:
+            return outputs
+        if torch.device(self._device).type == "cuda":
+            outputs = nn.SyncBatchNorm.convert_sync_batchnorm(outputs)  # type: ignore[no-untyped-call]
+        return nn.parallel.DistributedDataParallel(outputs)
+
+    def _gradients_of(self, part: slice) -> AbstractContextManager[Any]:
+        """Let processes exchange gradients with the last part of a batch only."""
+        if self._processes.count > 1 and part != self._parts[-1][0]:
+            assert isinstance(self._outputs, nn.parallel.DistributedDataParallel)
+            waits: AbstractContextManager[Any] = self._outputs.no_sync()
+            return waits
+        return nullcontext()
+
+    def _set_modes(self) -> None:
+        self._network.train()
+        for module in self._frozen:
+            module.eval()
+
+    def _set_schedules(self, progress: float) -> None:
+        losses = [loss for _, loss in self._validations]
+        self._optimizer.set_rate(self._recipe.rate_at(progress, losses=losses))
+        if self._recipe.drop_path and hasattr(self._network, "set_drop_path"):
+            self._network.set_drop_path(self._recipe.drop_path * progress)  # type: ignore[operator]
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        smoothing = self._recipe.label_smoothing
+        logits, auxiliary = self._outputs(images)
+        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
+        for further in auxiliary:
+            added = functional.cross_entropy(further, labels, label_smoothing=smoothing)
+            loss = loss + self._recipe.auxiliary_weight * added
+        return loss
+
+    def _validate(self) -> Accuracy:
+        self._processes.share_buffers(self._network)
+        with self._averaged():
+            measured = measure_accuracy(
+                self._network, self._data, self._data.validation, mirrored=self._recipe.flip_test
+            )
+            self._validations.append([measured.share, measured.loss])
+            if self._recipe.patience and self._best_epoch() == len(self._validations) - 1:
+                self._best = copied(self._network.state_dict())
+        return measured
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """Have the network use the average inside the block, if there is one."""
+        if self._average is None:
+            yield
+            return
+        last = copied(self._network.state_dict())
+        self._network.load_state_dict(self._average.values)
+        try:
+            yield
+        finally:
+            self._network.load_state_dict(last)
+
+    def _best_epoch(self) -> int:
+        """Return the first epoch of those with the highest accuracy; 0 where there is none."""
+        accuracies = [accuracy for accuracy, _ in self._validations]
+        return accuracies.index(max(accuracies)) if accuracies else 0
+
+
+class Outputs(nn.Module):
+    """A network with whatever auxiliary logits it has while training."""
+
+    def __init__(self, network: nn.Module) -> None:
+        """Call this network; `forward_with_auxiliary` where it has one."""
+        super().__init__()
+        self.network = network
+
+    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Return logits (batch, classes), and those of auxiliary heads, none where there are none."""
+        forward = getattr(self.network, "forward_with_auxiliary", None)
+        if forward is None:
+            return self.network(images), ()
+        logits, auxiliary = forward(images)
+        if auxiliary is None:
+            return logits, ()
+        return logits, auxiliary if isinstance(auxiliary, tuple) else (auxiliary,)
+
+
+def _freeze(network: nn.Module, rates: Mapping[str, float]) -> list[nn.Module]:
+    """Freeze parameters whose share of the rate is 0; return the modules all of whose parameters are."""
+    frozen = {name for name, share in rates.items() if share == 0}
+    for name, parameter in network.named_parameters():
+        if name in frozen:
+            parameter.requires_grad_(False)
+    if not frozen:
+        return []
+    found = []
+    for prefix, module in network.named_modules():
+        names = [f"{prefix}.{name}" if prefix else name for name, _ in module.named_parameters()]
+        if names and frozen.issuperset(names):
+            found.append(module)
+    return found
+
+
+def _copy_into(values: dict[str, Tensor], state: dict[str, Tensor]) -> None:
+    for name, value in values.items():
+        value.copy_(state[name])

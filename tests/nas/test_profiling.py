@@ -272,3 +272,28 @@ def test_impossible_measurements_are_refused(given: dict[str, object], message: 
         measure_latency(small(), IMAGE, **given)  # type: ignore[arg-type]
     with pytest.raises(InvalidInputError, match=message):
         measure_memory(small(), IMAGE, **given)  # type: ignore[arg-type]
+
+
+def test_recurrent_layers_get_their_weights_back() -> None:
+    class Recurrent(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.read = nn.LSTM(3, 8, batch_first=True)
+            self.classify = nn.Linear(8, 5)
+
+        def forward(self, images: Tensor) -> Tensor:
+            states, _ = self.read(images.flatten(2).transpose(1, 2))
+            logits: Tensor = self.classify(states[:, -1])
+            return logits
+
+    network = Recurrent()
+    assert profile(network, IMAGE).macs == 64 * 3 * 32 + 63 * 8 * 32 + 40  # the first state is zero for every image
+    assert network(torch.zeros(2, *IMAGE)).device.type == "cpu"
+
+
+@pytest.mark.parametrize(("name", "values"), [("resnet-18", 1_756_288), ("vgg-16", 6_573_056)])
+def test_memory_of_a_forward_pass_is_weights_and_the_most_values_that_are_alive_at_once(name: str, values: int) -> None:
+    """Counted independently in an eager run of torchvision's networks, whose ReLU works in place."""
+    network = nas.build(name, classes=1000, input_shape=(3, 224, 224))
+    weights = sum(t.numel() * t.element_size() for t in (*network.parameters(), *network.buffers()))
+    assert measure_memory(network, (3, 224, 224)).forward == weights + 4 * values

@@ -52,6 +52,25 @@ def test_auxiliary_head_has_the_published_size(name: str) -> None:
     assert count(network) == GOLDEN["networks"][name]["params_with_auxiliary"]
 
 
+@pytest.mark.parametrize("name", [n for n, e in GOLDEN["networks"].items() if "bn_running_stats" in e])
+def test_normalisation_keeps_the_published_statistics(name: str) -> None:
+    """A mean and a variance of every normalised channel."""
+    space, blueprint, _ = layout(name)
+    with torch.device("meta"):
+        network = space.build(blueprint)
+    statistics = [buffer.numel() for n, buffer in network.named_buffers() if n.endswith(("mean", "var"))]
+    assert sum(statistics) == GOLDEN["networks"][name]["bn_running_stats"]
+
+
+def test_enas_reads_its_stem_twice_and_classifies_without_bias() -> None:
+    _, _, found = layout("enas-micro")
+    assert [(c.placement.previous, c.placement.current) for c in found.cells[:2]] == [(0, 0), (0, 1)]
+    assert found.features == 720
+    assert [c.placement.name for c in found.cells if c.placement.auxiliary] == ["cell10"]
+    network, _ = small("enas-micro")
+    assert network.classifier.bias is None
+
+
 @pytest.mark.parametrize("name", GOLDEN["cells"])
 def test_every_cell_has_the_published_cost_and_shape(name: str) -> None:
     _, _, found = layout(name)
@@ -96,6 +115,8 @@ def small(name: str, **changes: object) -> tuple[CellNetwork, torch.Tensor]:
         ("nasnet-a-cifar-6@768", "cifar", 17),
         ("amoebanet-b-mobile", "imagenet", 65),
         ("pnasnet-5-cifar", "tiny", 8),
+        ("enas-micro", "cifar", 17),
+        ("enas-micro", "imagenet", 63),
         ("darts-v2-imagenet", "imagenet", 63),
         ("darts-v2-cifar", "cifar", 16),
     ],

@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
-from torchvision.ops import SqueezeExcitation
 
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.counting import Sizes, count_network
@@ -21,7 +20,7 @@ from search_spaces.errors import InvalidInputError, UnknownNameError
 from search_spaces.mbconv import MBConvSpace, MBConvSpaceOptions, mbconv_points, mbconv_space
 from search_spaces.mbconv_design import DESIGNS, Design, Stage
 from search_spaces.mbconv_layout import layout_network
-from search_spaces.mbconv_network import MBConvBlock, MBConvNetwork
+from search_spaces.mbconv_network import MBConvBlock, MBConvNetwork, SqueezeExcitation
 from search_spaces.registry import get_space
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "baselines" / "mobile.json").read_text())

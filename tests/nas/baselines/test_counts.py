@@ -13,25 +13,26 @@ import pytest
 import torch
 
 from nas.baselines import Sizes, baselines, find_baseline
+from nas.baselines.blueprints import baseline_blueprint, baseline_complexity
 from nas.errors import InvalidInputError
-from search_spaces.counting import Sizes as Images
-from search_spaces.counting import count_network
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "baselines"
 COUNTS = {name: entry for path in sorted(GOLDEN.glob("*.json")) for name, entry in json.loads(path.read_text()).items()}
+
+DEEP = {"cifar-resnet-1202", "preact-resnet-1001"}  # seconds each, and made of the same blocks as shallower ones
 
 
 @pytest.mark.parametrize("name", COUNTS)
 def test_counts_are_the_published_code_s(name: str) -> None:
     """Parameters and multiply-accumulates on the images that the network was made for, to the last one."""
-    baseline = find_baseline(name)
-    images = Images(baseline.channels, baseline.resolution, baseline.classes)
-    cost = count_network(lambda: baseline.make(baseline.sizes), images)
+    cost = baseline_complexity(baseline_blueprint(name))
     assert cost.params == COUNTS[name]["params"]
     assert COUNTS[name]["macs"] in (cost.macs, None)
 
 
-@pytest.mark.parametrize("name", baselines())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in DEEP else ()) for name in baselines()]
+)
 @pytest.mark.parametrize("resolution", [8, 32, 100])
 def test_any_image_size_gives_logits(name: str, resolution: int) -> None:
     """Images of other sizes and channels, on the meta device; what is too small is refused with the smallest size."""

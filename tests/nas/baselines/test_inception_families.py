@@ -169,7 +169,7 @@ def test_what_a_family_says_it_scales_it_scales(baseline: Baseline, dimension: s
     """More of it costs more, in parameters and MACs; what is not in `scales` changes nothing."""
     few, many = (
         count_network(partial(baseline.make, Sizes(32, classes=CLASSES, **scales)), Images(3, 32, CLASSES))
-        for scales in ({"depth": 0.2, "width": 0.5}, {"depth": 0.2, "width": 0.5} | {dimension: 0.7})
+        for scales in ({"depth": 0.2, "width": 0.5}, {"depth": 0.2, "width": 0.5} | {dimension: 1.0})
     )
     assert (few.params < many.params and few.macs < many.macs) == (dimension in baseline.scales)
     assert (few == many) == (dimension not in baseline.scales)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nas.baselines import Sizes
-from nas.baselines.lenet import CONNECTIONS, PartialConv, RadialBasisOutput, ScaledTanh, Subsampling, lenet
+from nas.baselines.lenet import CONNECTIONS, RadialBasisOutput, ScaledTanh, Subsampling, c3, lenet
 
 
 def test_table_of_connections() -> None:
@@ -30,12 +30,12 @@ def test_parameters_by_layer(layer: str, params: int) -> None:
 
 def test_partial_convolution_is_a_masked_one() -> None:
     """C3 equals a full convolution whose missing links are zero."""
-    partial = PartialConv(CONNECTIONS, padding=0)
-    rows = [weight for conv in partial.convs for weight in conv.weight]
+    partial = c3(padding=0)
+    rows = [weight for branch in partial for weight in branch.conv.weight]
     weight = torch.zeros(16, 6, 5, 5)
     for row, sources, full in zip(rows, CONNECTIONS, weight, strict=True):
         full[list(sources)] = row.detach()
-    bias = torch.cat([conv.bias.detach() for conv in partial.convs])
+    bias = torch.cat([branch.conv.bias.detach() for branch in partial])
     images = torch.randn(2, 6, 14, 14)
     torch.testing.assert_close(partial(images), torch.nn.functional.conv2d(images, weight, bias), rtol=0, atol=1e-5)
 

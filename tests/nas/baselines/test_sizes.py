@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from nas.baselines.sizes import Sizes, stem_kernel
+from nas.baselines.sizes import Sizes
 from nas.errors import InvalidInputError
+from search_spaces.scaling_rules import stem_kernel
 
 RESNET = (2, 2, 1, 2, 2, 2)  # stem, pooling, four stages
 

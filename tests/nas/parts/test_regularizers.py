@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from nas.errors import InvalidInputError
-from nas.parts.regularizers import DropBlock, DropConnectLinear, StochasticPool2d
+from nas.parts.regularizers import DropBlock, DropConnectLinear, StochasticPool2d, stochastic_depth
 
 
 @pytest.fixture(autouse=True)
@@ -95,6 +95,15 @@ def test_stochastic_pooling_has_the_sizes_and_the_gradients_of_pooling() -> None
     assert x.grad.sum().item() == drawn.numel()
     for part in (pool(x), pool.eval()(x)):
         assert (part <= nn.MaxPool2d(3, 2)(x)).all()
+
+
+def test_stochastic_depth_drops_whole_images() -> None:
+    """1,000 images, half of them dropped, the others doubled: five standard deviations are 0.16."""
+    x = torch.ones(1_000, 2, 3, 3)
+    drawn = stochastic_depth(0.5)(x)
+    assert all(len(image.unique()) == 1 for image in drawn)
+    assert drawn.mean().item() == pytest.approx(1, abs=0.16)
+    assert torch.equal(stochastic_depth(0.5).eval()(x), x)
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.0, float("nan")])

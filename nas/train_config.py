@@ -1,0 +1,142 @@
+"""Everything that is needed to train one network again, as one value."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+
+from nas.errors import InvalidInputError, UnknownNameError
+from nas.training.recipe import Recipe, get_recipe
+from nas.training.transfer import Transfer, TransferMode
+from search_spaces.architecture import Stem
+
+PRETRAINED = "pretrained"
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingConfig:
+    """What to train, how, and on what.
+
+    Attributes:
+        network: what was asked for, for the record; the blueprint in the folder is what is trained.
+        data, data_root, download, train_limit, resolution: see `nas.data.load_data`.
+        classes: length of the logits; None for as many as the data has.
+        depth, width, stem: size of the network; None for its own.
+        recipe, recipe_changes: how to train, and fields to change.
+        seed: every random draw derives from it.
+        device: torch device.
+        threads: torch threads, which the last bits of a result depend on.
+        weights: ``pretrained``, or a file or folder with the weights to begin with; None for new ones.
+        mode, old_rate, freeze_until: how those weights are used; see `nas.training.transfer.Transfer`.
+        tensorboard: whether to write TensorBoard's logs as well.
+    """
+
+    network: str
+    data: str = "digits"
+    data_root: str | None = None
+    download: bool = False
+    train_limit: int | None = None
+    resolution: int | None = None
+    classes: int | None = None
+    depth: float | None = None
+    width: float | None = None
+    stem: Stem | None = None
+    recipe: str = "quick"
+    recipe_changes: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    device: str = "cpu"
+    threads: int = field(default_factory=torch.get_num_threads)
+    weights: str | None = None
+    mode: TransferMode | None = None
+    old_rate: float | None = None
+    freeze_until: str | None = None
+    tensorboard: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what no training can be."""
+        for name, least in (("seed", 0), ("threads", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise InvalidInputError(f"--{name} must be a whole number >= {least}, got {value!r}.")
+        _ = self.full_recipe, self.transfer
+        _check_device(self.device)
+
+    @property
+    def full_recipe(self) -> Recipe:
+        """The recipe with its changes."""
+        return get_recipe(self.recipe).with_changes(self.recipe_changes)
+
+    @property
+    def transfer(self) -> Transfer | None:
+        """How weights that were trained elsewhere are used; None where there are none.
+
+        Raises:
+            InvalidInputError: it is said how, and there are none.
+        """
+        names = ("mode", "old_rate", "freeze_until")
+        given = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
+        if self.weights is None:
+            if given:
+                flags = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+                raise InvalidInputError(f"{flags} says how given weights are used: give --weights as well.")
+            return None
+        return Transfer(**given)
+
+    def with_changes(self, changes: dict[str, Any]) -> Self:
+        """Return a copy with these fields changed; None leaves a field as it is."""
+        return replace(self, **{name: value for name, value in changes.items() if value is not None})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a JSON-ready dict."""
+        return {f.name: getattr(self, f.name) for f in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` wrote; missing fields take their defaults.
+
+        Raises:
+            UnknownNameError: a field that a training does not have.
+            InvalidInputError: a value of the wrong kind or out of range.
+        """
+        known = [f.name for f in fields(cls)]
+        for name in data:
+            if name not in known:
+                raise UnknownNameError("setting of a training", name, known)
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise InvalidInputError(f"a setting of the training has the wrong type: {error}.") from None
+
+    def to_toml(self) -> str:
+        """Return the settings as TOML; fields that are None are left out."""
+        values = {name: value for name, value in self.to_json().items() if value is not None}
+        changes = values.pop("recipe_changes")
+        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
+        table = ["", "[recipe_changes]", *(f"{name} = {json.dumps(value)}" for name, value in changes.items())]
+        return "\n".join([*lines, *(table if changes else [])]) + "\n"
+
+    @classmethod
+    def from_toml(cls, path: Path) -> Self:
+        """Read settings from a TOML file.
+
+        Raises:
+            InvalidInputError: the file cannot be read or is not TOML.
+        """
+        try:
+            return cls.from_json(tomllib.loads(path.read_text()))
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise InvalidInputError(f"cannot read settings from {path}: {error}.") from None
+
+
+def _check_device(device: str) -> None:
+    try:
+        kind = torch.device(device).type
+    except (RuntimeError, TypeError):
+        raise InvalidInputError(f"--device is cpu, cuda or cuda:N, got {device!r}.") from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InvalidInputError(f"--device {device} needs a GPU, and torch sees none here: use --device cpu.")
