@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from nas.errors import NASError
     from nas.profiling import profile
     from nas.run import Run, load
+    from nas.scaling.family import scale
     from nas.searching import resume, search
+    from nas.train_running import train
     from search_spaces.registry import as_space
 
 _HOMES = {
@@ -37,7 +39,9 @@ _HOMES = {
     "load_data": "nas.data",
     "profile": "nas.profiling",
     "resume": "nas.searching",
+    "scale": "nas.scaling.family",
     "search": "nas.searching",
+    "train": "nas.train_running",
 }
 
 __all__ = [
@@ -53,7 +57,9 @@ __all__ = [
     "load_data",
     "profile",
     "resume",
+    "scale",
     "search",
+    "train",
 ]
 
 

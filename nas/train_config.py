@@ -63,6 +63,10 @@ class TrainingConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < least:
                 raise InvalidInputError(f"--{name} must be a whole number >= {least}, got {value!r}.")
+        data: object = self.data
+        if not isinstance(data, str):
+            kind = type(data).__name__
+            raise InvalidInputError(f"data is the name of a data set, by which it is found again, got {kind}.")
         _ = self.full_recipe, self.transfer
         _check_device(self.device)
 

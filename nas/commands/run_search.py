@@ -125,15 +125,34 @@ def resume(
     data_root: Root = None,
     table: Annotated[Folder, option("The run's table, if it lies elsewhere now.")] = None,
 ) -> None:
-    """Go on with a search exactly where it was; extend a finished one.
+    """Go on with a search or a training exactly where it was; extend a finished search.
 
-    Example: nas resume results/nasnet-digits-evolution-1 --trials 100
+    Example: nas resume results/nasnet-digits-predictor-1 --trials 100
     """
+    from nas.finalizing import TRAINING_FILE
     from nas.searching import resume as go_on
 
+    if (run / TRAINING_FILE).exists():
+        _resume_training(run, context.params)
+        return
     changes: dict[str, Any] = {name: value for name, value in context.params.items() if name != "run"}
     changes |= {name: str(changes[name].absolute()) for name in PATHS if changes[name] is not None}
     _carry_out(lambda watcher: go_on(run, watcher=watcher, **changes))
+
+
+def _resume_training(run: Path, given: dict[str, Any]) -> None:
+    """Go on with a single network's training, to which little of a search applies."""
+    from nas.commands.train import carry_out_training
+    from nas.errors import InvalidInputError
+
+    taken = ("run", "device", "data_root")
+    for name, value in given.items():
+        if value is not None and name not in taken:
+            flag = name.replace("_", "-")
+            raise InvalidInputError(f"{run} is a training, which takes no --{flag}: leave it out.")
+    root = given["data_root"]
+    settings = {"device": given["device"], "data_root": str(root.absolute()) if root else None}
+    carry_out_training(str(run), settings, None)
 
 
 def _carry_out(job: Callable[[Watcher], Run]) -> None:

@@ -62,10 +62,10 @@ def train(
     changes = parse_settings("--recipe-set", recipe_set or []) | ({"epochs": epochs} if epochs is not None else {})
     given |= {"recipe_changes": changes} if changes else {}
     given |= {"data_root": str(data_root)} if data_root is not None else {}
-    _carry_out(network, given, out)
+    carry_out_training(network, given, out)
 
 
-def _carry_out(network: str, settings: dict[str, Any], out: Path | None) -> None:
+def carry_out_training(network: str, settings: dict[str, Any], out: Path | None) -> None:
     """Start a training or go on with one, with a progress display, then print the answer."""
     import os
 

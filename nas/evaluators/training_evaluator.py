@@ -72,7 +72,7 @@ class TrainingEvaluator:
         network = build_seeded(self.space, blueprint, recipe=self.recipe, seed=seed)
         stretch = Stretch(start, budget, _keeper(stored, last=budget == self.recipe.epochs))
         epoch = train(network, self.data, recipe=self.recipe, seed=seed, device=self.device, stretch=stretch)
-        accuracy = measure_accuracy(network, self.data, self.data.validation)
+        accuracy = measure_accuracy(network, self.data, self.data.validation, mirrored=self.recipe.flip_test)
         if not math.isfinite(accuracy.loss):
             raise DivergedError(f"the validation loss is {accuracy.loss} after training")
         metrics = {

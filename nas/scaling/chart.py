@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from nas.report.figures import new_figure
 from nas.report.formatting import printable
@@ -45,8 +46,9 @@ def draw_ablation(points: Sequence[TrainedPoint]) -> Figure:
             label=printable(LABELS[name]),
         )
     axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.xaxis.set_major_locator(FixedLocator(_ticks([point.cost.macs for point in points])))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value / 1e6:.3g}"))
     axes.set_xlabel("Millions of multiply-accumulates", fontsize=FONT_SIZE, color=colour("ink"))
     axes.set_ylabel("Validation accuracy, %", fontsize=FONT_SIZE, color=colour("ink"))
     axes.tick_params(which="both", colors=colour("muted"), labelsize=FONT_SIZE - 1)
@@ -54,3 +56,9 @@ def draw_ablation(points: Sequence[TrainedPoint]) -> Figure:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=FONT_SIZE, labelcolor=colour("ink"), loc="best")
     return figure
+
+
+def _ticks(macs: Sequence[int]) -> list[float]:
+    """Return the base's MACs and its doublings, which steps of phi come near."""
+    smallest = min(macs)
+    return [smallest * 2.0**i for i in range(math.ceil(math.log2(max(macs) / smallest)) + 1)]

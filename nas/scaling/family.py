@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.building import Network, get_blueprint
+from nas.building import Network, get_blueprint, space_of
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError, StorageError, UnknownNameError
 from nas.finalizing import StoredNetwork
@@ -23,6 +23,7 @@ from nas.scaling.training import Training, choose, train_ablation, train_grid
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.genotypes import CELLS
+from search_spaces.local_file import save_source
 
 RESULTS = Path("results")
 TABLE = "scaling.json"
@@ -144,12 +145,12 @@ def scale(
     if trains and folder is not None and ablation is not False:
         ablated = train_ablation(scaler, law_found, training, folder=folder / "ablation")
     maker = _Maker(scaler, law_found, name, measure, config.device)
-    members = [_with_accuracy(member, (*grid, *ablated)) for member in maker.members(law, phis=phis, budgets=asked)]
-    base_member = _with_accuracy(maker.line("compound").at(0.0), (*grid, *ablated))
+    members = [_with_accuracy(member, (*ablated, *grid)) for member in maker.members(law, phis=phis, budgets=asked)]
+    base_member = _with_accuracy(maker.line("compound").at(0.0), (*ablated, *grid))
     notes = _notes(scaler, law_found, searched=bool(grid), given=given is not None)
     family = Family(name, base_member, law_found, tuple(members), grid, ablated, tuple(notes), folder)
     if folder is not None:
-        write_family(family, folder)
+        write_family(family, folder, own_space=own_space)
     return family
 
 
@@ -311,6 +312,7 @@ class _Maker:
 
 
 def _with_accuracy(member: Member, points: Iterable[TrainedPoint]) -> Member:
+    """Return a member with its accuracy: of several trainings that of most seeds, and the first of equals."""
     trained = [point.accuracy for point in points if point.point.blueprint == member.blueprint and point.accuracy]
     return replace(member, accuracy=max(trained, key=lambda found: found.seeds)) if trained else member
 
@@ -324,8 +326,13 @@ def _notes(scaler: Scaler, found: Coefficients, *, searched: bool, given: bool) 
     return notes
 
 
-def write_family(family: Family, folder: Path) -> None:
+def write_family(family: Family, folder: Path, *, own_space: Path | None = None) -> None:
     """Write every member's blueprint, the table as JSON, and the ablation's figure.
+
+    Args:
+        family: what to write.
+        folder: where to.
+        own_space: where a user's own space was kept; it is kept beside the members as well.
 
     Raises:
         StorageError: the folder cannot be written.
@@ -335,6 +342,7 @@ def write_family(family: Family, folder: Path) -> None:
         for member in family.members:
             path = folder / MEMBERS / f"{member.name}.json"
             path.write_text(json.dumps(member.blueprint.to_json(), indent=2) + "\n")
+        _keep_source(family.base.blueprint, own_space, folder / MEMBERS)
         (folder / TABLE).write_text(json.dumps(family.to_json(), indent=2) + "\n")
         if family.ablation:
             from nas.report.figures import save_figure
@@ -343,6 +351,11 @@ def write_family(family: Family, folder: Path) -> None:
             save_figure(draw_ablation(family.ablation), folder / FIGURE)
     except OSError as error:
         raise StorageError(f"cannot write into {folder}: {error.strerror}. Make room, then scale again.") from None
+
+
+def _keep_source(blueprint: Blueprint, own_space: Path | None, folder: Path) -> None:
+    if isinstance(blueprint.network, Architecture):
+        save_source(space_of(blueprint, folder=own_space), folder)
 
 
 def new_folder(name: str) -> Path:

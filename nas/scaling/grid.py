@@ -287,14 +287,15 @@ class PointProblem(Problem):
 
 
 def summarize(space: PointSpace, records: Sequence[Record]) -> tuple[TrainedPoint, ...]:
-    """Return every point with mean and spread of its trainings."""
-    found: dict[int, list[float]] = {i: [] for i in range(len(space.points))}
+    """Return every point with mean and spread of its network's trainings."""
+    found: dict[Blueprint, list[float]] = {point.blueprint: [] for point in space.points}
     for record in records:
-        if record.measurement.ok:
-            found[record.trial.architecture.choices[0]].append(record.measurement.metrics["val_accuracy"])
+        if record.measurement.ok and record.reused_from is None:
+            blueprint = space.point(record.trial.architecture).blueprint
+            found[blueprint].append(record.measurement.metrics["val_accuracy"])
     trained = []
-    for i, point in enumerate(space.points):
-        values = found[i]
+    for point in space.points:
+        values = found[point.blueprint]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         accuracy = Accuracy(statistics.fmean(values), spread, len(values)) if values else None
         trained.append(TrainedPoint(point, count(point.blueprint, space.folder), accuracy))

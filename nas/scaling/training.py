@@ -18,6 +18,7 @@ from nas.scaling.members import nearest
 from nas.searching import versions
 from nas.session import Session
 from nas.watching import Watcher
+from search_spaces.randomness import derive_seed
 
 BAND = (1.7, 2.3)  # of a point's realised MACs over the base's, so that rounding gives no point much more than others
 # what may differ when a training goes on
@@ -179,7 +180,12 @@ def ablation_points(scaler: Scaler, chosen: Coefficients, *, phis: Sequence[floa
 def train_ablation(
     scaler: Scaler, chosen: Coefficients, training: Training, *, folder: Path
 ) -> tuple[TrainedPoint, ...]:
-    """Train the ablation; with the same recipe and as many seeds as the grid."""
+    """Train the ablation by the grid's recipe, with as many seeds.
+
+    They are others than the grid's: the best point of a grid is lucky as well as good, and is trained again here.
+    """
+    seed = derive_seed(training.config.seed, 0, "ablation") % 2**31
+    training = replace(training, config=replace(training.config, seed=seed))
     points = ablation_points(scaler, chosen, phis=training.phis)
     title = f"scaling by one dimension against compound scaling on {training.config.data}"
     return train_points(points, training, folder=folder, title=title, own_space=scaler.folder)

@@ -37,20 +37,21 @@ def cell_scaler() -> Scaler:
     return make_scaler(found_cell())
 
 
-def test_random_budgets_are_kept_and_used() -> None:
-    """5 nets x 20 budgets from 0.1 to 20 times the base: never above, and above 90 % in at least 95 of 100."""
+@pytest.mark.parametrize("budgets", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_random_budgets_are_kept_and_used(budgets: int) -> None:
+    """5 nets, budgets from 0.1 to 20 times the base: never above, above 90 % in at least 95 of 100, under a second."""
     used, seconds = [], []
     for i, make in enumerate(NETS.values()):
         scaler = make_scaler(make())
         base = scaler.count(scaler.base).macs
-        for factor in np.exp(np.random.default_rng(i).uniform(np.log(0.1), np.log(20), 20)):
+        for factor in np.exp(np.random.default_rng(i).uniform(np.log(0.1), np.log(20), budgets)):
             counting.count.cache_clear()
             start = time.process_time()
             found = solve(scaler, COMPOUND, Budgets(macs=base * factor))
             seconds.append(time.process_time() - start)
             used.append(nas.complexity(found.blueprint).macs / (base * factor))
     assert max(used) <= 1
-    assert sum(share > 0.9 for share in used) >= 95
+    assert sum(share > 0.9 for share in used) >= 0.95 * len(used)
     assert max(seconds) < 1
 
 

@@ -20,7 +20,7 @@ from nas.training.dropping import set_stochastic_depth
 from nas.training.measuring import measure_accuracy
 from nas.training.preparing import make_preparation
 from nas.training.processes import Processes
-from nas.training.recipe import Recipe
+from nas.training.recipe import RECIPES, Recipe, get_recipe
 from nas.training.seeding import seeded
 from nas.training.training_loop import Epoch, Stretch, Training, train
 from search_spaces.mbconv_network import MBConvBlock
@@ -125,8 +125,9 @@ def test_training_in_stretches_is_training_straight_through(changes: dict[str, o
     assert torch.equal(weights(network), trained(recipe))
 
 
-def test_every_option_trains() -> None:
-    recipe = RECIPE.with_changes({"policy": "randaugment", "schedule": "triangular", "flip_test": True})
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_trains(name: str) -> None:
+    recipe = replace(get_recipe(name), epochs=1, batch_size=32)
     assert not torch.equal(trained(recipe), weights(plain()))
 
 

@@ -1,0 +1,44 @@
+"""Every baseline, as wide and deep as published, learns from small images: slow, so run by `make test-slow`."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from nas.baselines import Sizes, baselines
+from nas.data import load_data
+
+BATCH, STEPS, RATE = 32, 16, 1e-3
+
+
+def mean_loss(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
+    """The loss of a batch by the statistics of that batch, without dropout and the like."""
+    network.train()
+    for module in network.modules():
+        if "Drop" in type(module).__name__ or "Stochastic" in type(module).__name__:
+            module.eval()
+    with torch.no_grad():
+        return float(functional.cross_entropy(network(images), labels))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", baselines())
+def test_a_pass_over_the_digits_lowers_the_loss(name: str) -> None:
+    """512 digits, once; the loss of one batch of them falls, and all gradients are finite."""
+    torch.set_num_threads(1)
+    data = load_data("digits")
+    images = data.normalise(data.train.images[: BATCH * STEPS])
+    labels = data.train.labels[: BATCH * STEPS]
+    torch.manual_seed(0)
+    network = baselines()[name].make(Sizes(images.shape[-1], images.shape[1], data.classes))
+    optimizer = torch.optim.Adam([p for p in network.parameters() if p.requires_grad], RATE)
+    before = mean_loss(network, images[:BATCH], labels[:BATCH])
+    network.train()
+    for batch, answers in zip(images.split(BATCH), labels.split(BATCH), strict=True):
+        optimizer.zero_grad()
+        functional.cross_entropy(network(batch), answers).backward()
+        assert all(p.grad.isfinite().all() for p in network.parameters() if p.grad is not None)
+        optimizer.step()
+    assert mean_loss(network, images[:BATCH], labels[:BATCH]) < before
