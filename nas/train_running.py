@@ -174,7 +174,10 @@ def _blueprint(source: Source, config: TrainingConfig, data: ImageData) -> Bluep
     network = source.network
     if source.search is not None and isinstance(network, Architecture):
         channels, resolution, _ = data.input_shape
-        network = source.search.blueprint(network, resolution=resolution, channels=channels, classes=classes)
+        proxy_sizes = space_of(Blueprint(network, resolution), folder=source.folder).proxy_sizes
+        network = source.search.blueprint(
+            network, resolution=resolution, channels=channels, classes=classes, proxy_sizes=proxy_sizes
+        )
     if isinstance(network, Architecture | Blueprint) and source.folder is not None:
         of = network if isinstance(network, Architecture) else network.network
         if isinstance(of, Architecture):

@@ -78,7 +78,9 @@ def changed_settings(base: SearchConfig, flags: dict[str, Any]) -> SearchConfig:
 
     from nas.config_rules import IMAGE_SETTINGS, refuse_with_table
 
-    given = {name: value for name, value in flags.items() if value is not None and value is not False and value != []}
+    # a flag that may be repeated and was not given is an empty list, or an empty tuple, as Typer's versions have it
+    given = {name: value for name, value in flags.items() if value is not None and value is not False}
+    given = {name: value for name, value in given.items() if not (isinstance(value, list | tuple) and not value)}
     changes = {name: value for name, value in given.items() if name in base.__dataclass_fields__}
     changes |= {name: str(given[name].absolute()) for name in PATHS if name in given}
     changes |= objective_changes(base, given)

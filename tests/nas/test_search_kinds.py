@@ -121,3 +121,14 @@ def test_a_fixed_duration_is_shared_out_by_epochs() -> None:
 def test_a_result_without_a_needed_metric_is_a_failure() -> None:
     measured = RequiredMetrics(Counting(), ("score", "size")).evaluate(Trial(0, Architecture("toy", (1,))))
     assert (measured.status, measured.error) == ("error", "no measurement of size")
+
+
+def test_a_target_of_macs_and_a_final_recipe_from_the_command_line(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """The reward of MnasNet, in a space whose width is a factor; the winner by the proxy recipe."""
+    options = ("--data", "digits", "--train-limit", 100, "--trials", 2, "--recipe-set", "epochs=1", "--seed", 1)
+    size = ("--width", 0.1, "--depth", 0.5, "--final-recipe", "proxy")
+    answer = cli("search", "--space", "mbconv", *options, *size, "--target-macs", "1M", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    run = nas.load(tmp_path / "run")
+    assert (run.config.objective.cost, run.config.objective.target, run.config.final_recipe) == ("macs", 1e6, "proxy")
+    assert run.best.metrics["macs"] < 5e6
