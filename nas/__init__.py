@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nas.run import Run, load
     from nas.scaling.family import scale
     from nas.searching import resume, search
-    from nas.train_running import train
+    from nas.training.runs.running import train
     from search_spaces.registry import as_space
 
 _HOMES = {
@@ -41,7 +41,7 @@ _HOMES = {
     "resume": "nas.searching",
     "scale": "nas.scaling.family",
     "search": "nas.searching",
-    "train": "nas.train_running",
+    "train": "nas.training.runs.running",
 }
 
 __all__ = [

@@ -91,8 +91,8 @@ def table_(
 
     Example: nas bench table nasbench201.npz --metric valid_200 --cost latency_ms --controllers random,nsga2
     """
-    from nas.bench_controllers import split_controllers
     from nas.benchmarking import BenchRules, bench_table
+    from nas.benchmarking.controllers import split_controllers
     from nas.evaluators.table import load_table
 
     console = Console(stderr=True)
@@ -133,7 +133,7 @@ def table_(
     if as_json:
         typer.echo(json.dumps(result.to_json(), indent=2))
         return
-    from nas.bench_text import describe_runs, remarks
+    from nas.benchmarking.text import describe_runs, remarks
 
     lines = remarks(result, rules, table=table, metric=metric, trials=trials)
     heading = describe_runs(result, rules, metric=metric, seeds=seeds, trials=trials)
@@ -207,7 +207,7 @@ def _print_result(
 ) -> None:
     from rich.table import Table as TextTable
 
-    from nas.bench_text import columns_of, rows_of
+    from nas.benchmarking.text import columns_of, rows_of
 
     terminal = Console().is_terminal
     console = Console(markup=False, highlight=False, width=None if terminal else 1000)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nas.profiling import Profile
-    from nas.profiling_layers import Layer
+    from nas.profiling.layers import Layer
     from search_spaces.architecture import Blueprint
 
 Shape = tuple[int, int, int]

@@ -12,7 +12,7 @@ from nas.cli import app, parse_settings
 from nas.commands.search_flags import Device, Folder, Number, Root, Text, Texts, Whole, option
 
 if TYPE_CHECKING:
-    from nas.train_run import TrainedRun
+    from nas.training.runs.run import TrainedRun
 
 
 @app.command()
@@ -72,9 +72,9 @@ def carry_out_training(network: str, settings: dict[str, Any], out: Path | None)
     from nas.errors import InvalidInputError
     from nas.finalizing import TRAINING_FILE
     from nas.interrupts import load_training_libraries
-    from nas.train_progress import TrainDisplay
-    from nas.train_running import resume_training
-    from nas.train_running import train as train_anew
+    from nas.training.runs.progress import TrainDisplay
+    from nas.training.runs.running import resume_training
+    from nas.training.runs.running import train as train_anew
 
     load_training_libraries()
     first = os.environ.get("RANK", "0") == "0"

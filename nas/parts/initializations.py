@@ -14,7 +14,7 @@ from torch.nn import init
 from torch.nn.utils import parametrize
 
 from nas.errors import InvalidInputError, UnknownNameError
-from nas.profiling_trace import evaluation_mode
+from nas.profiling.trace import evaluation_mode
 
 Draw = Callable[[Tensor, torch.Generator | None], object]
 LSUV_TOLERANCE = 0.1  # Mishkin 2016, Alg. 1: of the variance, which is to be 1

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from nas.bench_results import Array, BenchResult, ControllerResult
+from nas.benchmarking.results import Array, BenchResult, ControllerResult
 from nas.errors import InvalidInputError
 from nas.report.figures import new_figure
 from nas.report.formatting import printable

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from nas.baselines.blueprints import build_baseline, resolve
 from nas.building import build_blueprint, space_of
-from nas.profiling_measures import LiveTensors, measure_latency
+from nas.profiling.measures import LiveTensors, measure_latency
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.counting import Sizes, count_network, plain_operators, without_weights
 from search_spaces.mbconv import MBConvSpace

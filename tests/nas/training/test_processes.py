@@ -13,9 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from nas.train_run import TrainedRun, load_trained
-from nas.train_running import train
 from nas.training.processes import ALONE, join_processes
+from nas.training.runs.run import TrainedRun, load_trained
+from nas.training.runs.running import train
 
 FLAGS = ["--data", "digits", "--train-limit", "100", "--epochs", "3", "--recipe-set", "batch_size=32"]
 FLAGS += ["--recipe-set", "learning_rate=0.02", "--recipe-set", "average=0.5", "--recipe-set", "cutout=2"]

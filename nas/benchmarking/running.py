@@ -14,9 +14,9 @@ from controllers import make_controller
 from controllers.controller import Controller
 from controllers.registry import CONTROLLERS, find_kind
 from controllers.trial import Measurement, Objective, Record, Trial
-from nas.bench_controllers import ControllerSpec
-from nas.bench_results import STEPS
-from nas.bench_rules import BenchRules, FrontScale, value_of
+from nas.benchmarking.controllers import ControllerSpec
+from nas.benchmarking.results import STEPS
+from nas.benchmarking.rules import BenchRules, FrontScale, value_of
 from nas.errors import InvalidInputError
 from nas.evaluators.table import Table
 from nas.evaluators.table_evaluator import TableEvaluator

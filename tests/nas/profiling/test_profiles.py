@@ -13,9 +13,9 @@ from torch.nn import functional
 import nas
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.profiling import Profile, measure_latency, measure_memory, profile
-from nas.profiling_layers import Cost
-from nas.profiling_measures import LiveTensors
-from nas.profiling_trace import UNUSED
+from nas.profiling.layers import Cost
+from nas.profiling.measures import LiveTensors
+from nas.profiling.trace import UNUSED
 from search_spaces.counting import Sizes, count_network
 
 IMAGE = (3, 8, 8)

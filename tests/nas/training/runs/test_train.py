@@ -19,12 +19,12 @@ from nas.baselines.airbench import Whitening
 from nas.building import build_blueprint
 from nas.errors import InvalidInputError, JournalError, MissingDependencyError, NASError
 from nas.finalizing import load_stored
-from nas.train_config import TrainingConfig
-from nas.train_log import TrainingLog, read_log
-from nas.train_run import TrainedRun, load_trained
-from nas.train_running import resume_training, train
-from nas.train_session import CHECKPOINT, TrainWatcher
-from nas.train_source import find_source
+from nas.training.runs.config import TrainingConfig
+from nas.training.runs.log import TrainingLog, read_log
+from nas.training.runs.run import TrainedRun, load_trained
+from nas.training.runs.running import resume_training, train
+from nas.training.runs.session import CHECKPOINT, TrainWatcher
+from nas.training.runs.source import find_source
 from nas.training.training_loop import Training
 
 # All that carries over from epoch to epoch: momentum, the average, the best weights; and all that draws.
@@ -87,8 +87,8 @@ import os, signal, sys
 import torch
 torch.set_num_threads(1)
 from nas.training.optimizers import Optimizers
-import nas.train_session as session
-from nas.train_running import train
+import nas.training.runs.session as session
+from nas.training.runs.running import train
 
 calls = []
 
@@ -355,7 +355,7 @@ def test_first_layers_that_whiten_are_made_for_the_images(tmp_path: Path) -> Non
 def test_a_users_own_space_is_trained_from_its_copy(tmp_path: Path) -> None:
     """The file may be gone when the training goes on: a copy lies in the folder."""
     source = tmp_path / "own.py"
-    source.write_text((Path(__file__).parents[1] / "search_spaces" / "own_net.py").read_text())
+    source.write_text((Path(__file__).parents[3] / "search_spaces" / "own_net.py").read_text())
     searched = nas.search(
         space=str(source),
         controller="random",
@@ -378,7 +378,7 @@ def test_a_users_own_space_is_trained_from_its_copy(tmp_path: Path) -> None:
     code = f"""
 import torch
 torch.set_num_threads(1)
-from nas.train_running import resume_training
+from nas.training.runs.running import resume_training
 print(len(resume_training({str(tmp_path / "run")!r}).epochs))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from controllers.trial import Measurement, Objective
-from nas.bench_rules import BenchRules, complete_rows, differing_costs, front_scale, value_of, values_of_rows
+from nas.benchmarking.rules import BenchRules, complete_rows, differing_costs, front_scale, value_of, values_of_rows
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.evaluators.table import Table
 from nas.hypervolume import hypervolume

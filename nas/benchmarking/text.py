@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from nas.bench_results import BenchResult
-from nas.bench_rules import BenchRules, differing_costs
+from nas.benchmarking.results import BenchResult
+from nas.benchmarking.rules import BenchRules, differing_costs
 from nas.evaluators.table import Table
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import torch
 
-from nas.bench_running import Bench, Run, Trace
+from nas.benchmarking.running import Bench, Run, Trace
 from nas.errors import NASError
 from nas.interrupts import deferred_interrupts
 

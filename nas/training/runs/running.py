@@ -13,13 +13,13 @@ from nas.building import get_blueprint, space_of
 from nas.data import ImageData, load_data
 from nas.errors import InvalidInputError, StorageError
 from nas.searching import RESULTS, versions
-from nas.train_config import PRETRAINED, TrainingConfig
-from nas.train_log import TrainingLog, read_log
-from nas.train_run import TrainedRun, load_trained
-from nas.train_session import TrainSession, TrainWatcher
-from nas.train_source import Source, Trainable, find_source
-from nas.train_weights import given_weights, weights_normalisation
 from nas.training.processes import join_processes, leave_processes
+from nas.training.runs.config import PRETRAINED, TrainingConfig
+from nas.training.runs.log import TrainingLog, read_log
+from nas.training.runs.run import TrainedRun, load_trained
+from nas.training.runs.session import TrainSession, TrainWatcher
+from nas.training.runs.source import Source, Trainable, find_source
+from nas.training.runs.weights import given_weights, weights_normalisation
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.local_file import save_source
 
@@ -36,7 +36,7 @@ def train(
             whose best architecture is then trained anew.
         out: the training's folder; by default a new one under ``results/``.
         watcher: told about progress.
-        **settings: fields of `nas.train_config.TrainingConfig`: data, recipe, recipe_changes, seed and so on.
+        **settings: fields of `nas.training.runs.config.TrainingConfig`: data, recipe, recipe_changes, seed and so on.
 
     Returns:
         The finished training; ``.network()`` is the network, ``.metrics`` what it scores.

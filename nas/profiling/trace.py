@@ -17,7 +17,7 @@ from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.errors import InvalidInputError, NASError
-from nas.profiling_layers import OWN, Cost, Layer, input_layer, open_blocks
+from nas.profiling.layers import OWN, Cost, Layer, input_layer, open_blocks
 from search_spaces.counting import MacCounter, ProductKind, plain_operators, tensors_in
 
 CONTAINERS = frozenset({"Sequential", "ModuleList", "ModuleDict"})

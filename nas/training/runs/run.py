@@ -10,8 +10,8 @@ from torch import nn
 
 from nas.errors import InvalidInputError
 from nas.finalizing import FOLDER, StoredNetwork, load_stored
-from nas.train_config import TrainingConfig
-from nas.train_log import read_log
+from nas.training.runs.config import TrainingConfig
+from nas.training.runs.log import read_log
 from search_spaces.architecture import Blueprint
 
 

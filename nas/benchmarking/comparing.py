@@ -15,16 +15,14 @@ from itertools import product
 import numpy as np
 
 from controllers.trial import Direction, Objective
-from nas.bench_controllers import ControllerSpec, read_controllers
-from nas.bench_processes import OnRun, carry_out
-from nas.bench_results import CHECKPOINTS, BenchResult, ControllerResult, mean_and_sd
-from nas.bench_rules import BenchRules, FrontScale, complete_rows, front_scale, values_of_rows
-from nas.bench_running import Bench, Run, Trace, read_columns
+from nas.benchmarking.controllers import ControllerSpec, read_controllers
+from nas.benchmarking.processes import OnRun, carry_out
+from nas.benchmarking.results import BenchResult, ControllerResult
+from nas.benchmarking.rules import BenchRules, FrontScale, complete_rows, front_scale, values_of_rows
+from nas.benchmarking.running import Bench, Run, Trace, read_columns
 from nas.errors import InvalidInputError
 from nas.evaluators.table import Table
 from nas.evaluators.table_evaluator import TableEvaluator
-
-__all__ = ["CHECKPOINTS", "BenchResult", "BenchRules", "ControllerResult", "OnRun", "bench_table", "mean_and_sd"]
 
 
 def bench_table(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from nas.bench_controllers import read_controller, read_controllers, split_controllers
+from nas.benchmarking.controllers import read_controller, read_controllers, split_controllers
 from nas.errors import InvalidInputError
 
 

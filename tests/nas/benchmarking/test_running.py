@@ -22,7 +22,7 @@ VALID = np.random.default_rng(0).permutation(64) / 10
 EARLY = np.random.default_rng(1).permutation(64) / 10
 MS = 1 + OPS.sum(axis=1) / 10
 TABLE = Table(OPS, {"valid": VALID, "early": EARLY, "ms": MS})
-DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 REAL = DATA / "nasbench201" / "nasbench201_cifar10.npz"
 LADDER = BenchRules(fidelities={2: "early", 10: "valid"})
 

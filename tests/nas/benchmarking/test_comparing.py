@@ -25,7 +25,7 @@ VALID = np.random.default_rng(0).permutation(64) / 10
 LATE = 100 - VALID
 MS = 1 + OPS.sum(axis=1) / 10
 TABLE = Table(OPS, {"valid": VALID, "late": LATE})
-DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[3] / "shared" / "data"))
+DATA = Path(os.environ.get("NAS_DATA", Path(__file__).parents[4] / "shared" / "data"))
 REAL = DATA / "nasbench201" / "nasbench201_cifar10.npz"
 CONTROLLERS = ["random", "evolution"]
 
@@ -316,7 +316,7 @@ def test_help_has_an_example(cli: Callable[..., Any]) -> None:
 def test_ctrl_c_stops_every_process_with_one_line(file: Path) -> None:
     """The signal goes to the whole group, as a terminal sends it."""
     code = (
-        "import nas.benchmarking as b, signal, os, threading\n"
+        "import nas.benchmarking.comparing as b, signal, os, threading\n"
         "check = b._check\n"
         "def checked(*a, **k):\n"
         "    threading.Timer(0.5, os.killpg, (0, signal.SIGINT)).start()\n"

@@ -1,8 +1,8 @@
 """The figures of scaling, measured: budgets met by five networks, and a grid of coefficients trained on digits.
 
-    python tests/nas/scaling/bench_scaling.py budgets
-    python tests/nas/scaling/bench_scaling.py families
-    python tests/nas/scaling/bench_scaling.py grid [--workers 2] [--seeds 3] [--out results/scale-digits]
+    python tests/benchmarks/bench_scaling.py budgets
+    python tests/benchmarks/bench_scaling.py families
+    python tests/benchmarks/bench_scaling.py grid [--workers 2] [--seeds 3] [--out results/scale-digits]
 
 Prints Markdown tables. The grid goes on where it was stopped.
 """
@@ -91,7 +91,7 @@ def print_grid(family: Family) -> None:
 def main() -> None:
     """Run what is named."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["budgets", "families", "grid"])
+    parser.add_argument("what", nargs="?", default="budgets", choices=["budgets", "families", "grid"])
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--out", default="results/scale-digits")

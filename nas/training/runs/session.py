@@ -19,13 +19,13 @@ from nas.building import build_blueprint, complexity, space_of
 from nas.data.image_data import ImageData
 from nas.errors import MissingDependencyError, NASError, StorageError
 from nas.finalizing import FOLDER, StoredNetwork, measure_test, store_network
-from nas.train_config import TrainingConfig
-from nas.train_log import TrainingLog
-from nas.train_weights import given_weights
 from nas.training.checkpoint import TrainingState, read_state, write_state
 from nas.training.measuring import measure_accuracy
 from nas.training.processes import ALONE, Processes
 from nas.training.recipe import Recipe
+from nas.training.runs.config import TrainingConfig
+from nas.training.runs.log import TrainingLog
+from nas.training.runs.weights import given_weights
 from nas.training.seeding import seeded
 from nas.training.training_loop import Epoch, Training
 from nas.training.transfer import take_over

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.errors import InvalidInputError
-from nas.profiling_trace import evaluation_mode, without_contents
+from nas.profiling.trace import evaluation_mode, without_contents
 from search_spaces.counting import plain_operators, tensors_in
 
 Shape = tuple[int, int, int]

@@ -15,7 +15,7 @@ from nas.building import build_blueprint
 from nas.data.image_data import ImageData
 from nas.errors import InvalidInputError
 from nas.finalizing import FOLDER, load_stored
-from nas.train_config import PRETRAINED
+from nas.training.runs.config import PRETRAINED
 from nas.training.seeding import seeded
 from nas.training.transfer import IMAGENET_MEAN, IMAGENET_STD, normalised_as
 from search_spaces.architecture import Blueprint

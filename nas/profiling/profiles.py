@@ -1,4 +1,4 @@
-"""What a network costs, layer by layer: parameters, multiply-accumulates, activations; and measured time and memory."""
+"""A network's profile: its layers and their costs, and where somebody asks its latency and memory."""
 
 from __future__ import annotations
 
@@ -10,22 +10,11 @@ from torch import nn
 
 from nas.building import Network, build
 from nas.errors import InvalidInputError
-from nas.profiling_layers import Layer
-from nas.profiling_measures import Latency, PeakMemory, measure_latency, measure_memory
-from nas.profiling_trace import trace_network
+from nas.profiling.layers import Layer
+from nas.profiling.measures import Latency, PeakMemory, measure_latency, measure_memory
+from nas.profiling.trace import trace_network
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.counting import without_weights
-
-__all__ = [
-    "Latency",
-    "Layer",
-    "PeakMemory",
-    "Profile",
-    "measure_latency",
-    "measure_memory",
-    "profile",
-    "profile_without_weights",
-]
 
 MOST_ROWS = 64  # of a table where nobody says how deep to go
 DEEPEST = 8  # level at which the search for such a table begins

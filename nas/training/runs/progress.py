@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from nas.finalizing import TRAINING_FILE
 from nas.progress import PLAIN_LINES, short_time
-from nas.train_session import TrainWatcher
+from nas.training.runs.session import TrainWatcher
 from nas.training.training_loop import Epoch
 
 
