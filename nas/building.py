@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from nas.baselines.blueprints import baseline_blueprint, baseline_complexity, build_baseline
 from nas.baselines.registry import baselines
 from nas.baselines.timm_models import PREFIX
 from nas.errors import InvalidInputError, UnknownNameError
 from search_spaces.architecture import Architecture, Blueprint, Complexity, Stem
+from search_spaces.counting import Sizes, count_network
 from search_spaces.genotypes import CELLS, NETWORKS, published_architecture, published_blueprint
 from search_spaces.local_file import kept_specification
 from search_spaces.registry import get_space
 from search_spaces.space import PROXY_SIZES, SearchSpace
 
+if TYPE_CHECKING:
+    from nas.parts import Parts
+
+NEEDING_SAMPLES = ("lsuv",)
 Network = str | Architecture | Blueprint
 
 
@@ -36,6 +41,7 @@ def get_blueprint(
     depth: float | None = None,
     width: float | None = None,
     stem: Stem | None = None,
+    parts: Parts | None = None,
 ) -> Blueprint:
     """Return the blueprint of a network, with what is given changed.
 
@@ -46,6 +52,7 @@ def get_blueprint(
         depth: N, normal cells a stage, of a cell network; what multiplies the repeats of a baseline's blocks.
         width: F, filters of the first stage, of a cell network; what multiplies a baseline's filters.
         stem: how images enter; by default the network's own, else by image size.
+        parts: what is exchanged in it, such as its activation functions.
 
     Raises:
         UnknownNameError: no network of that name.
@@ -62,6 +69,7 @@ def get_blueprint(
         "depth": depth,
         "width": width,
         "stem": stem,
+        "parts": None if parts is None else parts.changes(),
     }
     return replace(base, **{name: value for name, value in changes.items() if value is not None})
 
@@ -115,25 +123,48 @@ def build(
     depth: float | None = None,
     width: float | None = None,
     stem: Stem | None = None,
+    parts: Parts | None = None,
 ) -> nn.Module:
     """Return the network: images (batch, channels, height, width) -> logits (batch, classes).
 
     Weights are drawn from torch's global generator. Arguments and errors as `get_blueprint`.
     """
     return build_blueprint(
-        get_blueprint(network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem)
+        get_blueprint(
+            network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem, parts=parts
+        )
     )
 
 
-def build_blueprint(blueprint: Blueprint, *, folder: Path | None = None) -> nn.Module:
-    """Return the network of a blueprint, whatever kind it is; `folder` as in `space_of`."""
-    if isinstance(blueprint.network, str):
-        return build_baseline(blueprint)
-    return space_of(blueprint, folder=folder).build(blueprint)
+def build_blueprint(blueprint: Blueprint, *, folder: Path | None = None, sample: Tensor | None = None) -> nn.Module:
+    """Return the network of a blueprint, whatever kind it is.
+
+    Args:
+        blueprint: what to build.
+        folder: as in `space_of`.
+        sample: images that the network takes, for an initialisation that looks at them; without any it is left out.
+    """
+    baseline = isinstance(blueprint.network, str)
+    network = build_baseline(blueprint) if baseline else space_of(blueprint, folder=folder).build(blueprint)
+    return exchange_parts(network, blueprint, sample=sample)
+
+
+def exchange_parts(network: nn.Module, blueprint: Blueprint, *, sample: Tensor | None = None) -> nn.Module:
+    """Return a network that was built as a blueprint says, with the blueprint's parts; `sample` as above."""
+    if not blueprint.parts:
+        return network
+    from nas.parts import Parts, apply_parts
+
+    parts = Parts.from_json(dict(blueprint.parts))
+    if parts.initialization in NEEDING_SAMPLES and sample is None:
+        parts = replace(parts, initialization=None)
+    return apply_parts(network, parts, sample=sample)
 
 
 def complexity(blueprint: Blueprint) -> Complexity:
     """Return parameters and MACs of a blueprint, without allocating weights."""
+    if blueprint.parts:
+        return count_network(lambda: build_blueprint(replace(blueprint, auxiliary=False)), Sizes.of(blueprint))
     if isinstance(blueprint.network, str):
         return baseline_complexity(blueprint)
     return space_of(blueprint).complexity(blueprint)

@@ -24,6 +24,7 @@ from nas.config_rules import (
     settled,
 )
 from nas.errors import InvalidInputError, UnknownNameError
+from nas.parts import Parts
 from nas.screening import Constraints
 from nas.training.recipe import Recipe, get_recipe
 from search_spaces.architecture import Architecture, Blueprint, Stem
@@ -41,6 +42,7 @@ class SearchConfig:
         controller_options, recipe_changes: fields to change from the defaults.
         data_root, download, train_limit, resolution: see `nas.data.load_data`.
         depth, width, stem: size of the networks that are trained; None for a small one by image size.
+        parts: what is exchanged in all of them; fields of `nas.parts.Parts`.
         trials: networks to evaluate.
         max_seconds: wall time of a session, or simulated time of the run; None for no limit.
         max_epochs: training epochs of all evaluations together; None for no limit.
@@ -71,6 +73,7 @@ class SearchConfig:
     depth: float | None = None
     width: float | None = None
     stem: Stem | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
     trials: int = 24
     max_seconds: float | None = None
     max_epochs: int | None = None
@@ -96,6 +99,7 @@ class SearchConfig:
         for name, value in settled(self).items():
             object.__setattr__(self, name, value)
         check_numbers(self)
+        Parts.from_json(self.parts)
         check_objectives(self)
         check_table(self)
 
@@ -147,6 +151,7 @@ class SearchConfig:
             stem=stem,
             depth=self.depth or depth,
             width=self.width or width,
+            parts=Parts.from_json(self.parts).changes() if self.parts else (),
         )
 
     def with_changes(self, changes: dict[str, Any]) -> Self:

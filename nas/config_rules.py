@@ -23,7 +23,7 @@ MULTI_FIDELITY = ("asha", "halving", "hyperband")
 # What says nothing when results are looked up in a table, and what says nothing elsewhere.
 IMAGE_SETTINGS = (
     *("space", "data", "data_root", "download", "train_limit", "resolution", "recipe", "recipe_changes"),
-    *("final_recipe", "depth", "width", "stem", "evaluator", "gpus_per_worker", "device", "constraints"),
+    *("final_recipe", "depth", "width", "stem", "parts", "evaluator", "gpus_per_worker", "device", "constraints"),
 )
 TABLE_SETTINGS = ("report_metric", "seconds_metric", "fidelities")
 

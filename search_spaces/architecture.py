@@ -101,6 +101,8 @@ class Blueprint:
             None for the network's own.
         auxiliary: whether to add the auxiliary classifier that some recipes train with. It is dropped
             after training and never counted by ``complexity``.
+        parts: names and values of what is exchanged in the network once it is built, such as its activation functions,
+            in the order of the names; see `nas.parts`. Spaces know nothing of it.
     """
 
     network: Architecture | str
@@ -111,6 +113,7 @@ class Blueprint:
     depth: float | None = None
     width: float | None = None
     auxiliary: bool = False
+    parts: tuple[tuple[str, Option], ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
@@ -124,11 +127,13 @@ class Blueprint:
                 raise InvalidInputError(f"{field} must be larger than 0, got {value!r}.")
         if self.stem not in STEMS:
             raise UnknownNameError("stem", str(self.stem), STEMS)
+        object.__setattr__(self, "parts", tuple(sorted((name, value) for name, value in self.parts)))
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
         network = self.network if isinstance(self.network, str) else self.network.to_json()
         fields = {name: getattr(self, name) for name in _BLUEPRINT_FIELDS}
+        fields |= {"parts": dict(self.parts)} if self.parts else {}
         return {"format": FORMAT_VERSION, "network": network, **fields}
 
     @classmethod
@@ -138,11 +143,13 @@ class Blueprint:
         Raises:
             InvalidInputError: a key is missing, unknown, or the format is another one.
         """
-        expect_keys("blueprint", data, {"format", "network", *_BLUEPRINT_FIELDS})
+        parts = data.get("parts", {}) if isinstance(data, dict) else {}
+        expect_keys("blueprint", data, {"format", "network", *_BLUEPRINT_FIELDS, *(["parts"] if parts else [])})
         network = data["network"]
         if not isinstance(network, str):
             network = Architecture.from_json(network)
-        return cls(network=network, **{name: data[name] for name in _BLUEPRINT_FIELDS})
+        values = {name: data[name] for name in _BLUEPRINT_FIELDS}
+        return cls(network=network, parts=tuple(sorted(parts.items())), **values)
 
 
 _BLUEPRINT_FIELDS = ("resolution", "channels", "classes", "stem", "depth", "width", "auxiliary")

@@ -63,6 +63,7 @@ def search(
     depth: Annotated[Number, option("N, normal cells a stage; or a factor. [default: by image size]")] = None,
     width: Annotated[Number, option("F, filters of the first stage; or a factor. [default: by image size]")] = None,
     stem: Annotated[Text, option("tiny, cifar or imagenet. [default: by image size]")] = None,
+    part: Annotated[Texts, option("Exchange a part in all networks: activation=silu.", metavar="NAME=VALUE")] = None,
     trials: Trials = None,
     max_seconds: Seconds = None,
     max_epochs: Epochs = None,

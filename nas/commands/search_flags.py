@@ -87,6 +87,8 @@ def changed_settings(base: SearchConfig, flags: dict[str, Any]) -> SearchConfig:
     recipe = parse_settings("--recipe-set", given.get("recipe_set", []))
     recipe |= {"epochs": given["epochs"]} if "epochs" in given else {}
     changes |= {"recipe_changes": recipe} if recipe else {}
+    if "part" in given:
+        changes["parts"] = parse_settings("--part", given["part"])
     if "controller_set" in given:
         changes["controller_options"] = parse_settings("--controller-set", given["controller_set"])
     if "fidelity" in given:

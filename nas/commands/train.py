@@ -35,6 +35,9 @@ def train(
     depth: Annotated[Number, option("N of a cell network; multiplies the repeats of others.")] = None,
     width: Annotated[Number, option("F of a cell network; multiplies the filters of others.")] = None,
     stem: Annotated[Text, option("tiny, cifar or imagenet. [default: by image size]")] = None,
+    part: Annotated[
+        Texts, option("Exchange a part of the network: activation=silu, normalization=group.", metavar="NAME=VALUE")
+    ] = None,
     recipe: Annotated[Text, option("How to train; `nas list recipes`. [default: quick]")] = None,
     epochs: Annotated[Whole, option("Epochs. [default: the recipe's]")] = None,
     recipe_set: Annotated[Texts, option("Change the recipe: learning_rate=0.05.", metavar="NAME=VALUE")] = None,
@@ -56,11 +59,12 @@ def train(
 
     Example: nas train resnet-18-cifar --data cifar-10 --recipe resnet-cifar --device cuda --out results/resnet
     """
-    own = ("network", "out", "epochs", "recipe_set")
+    own = ("network", "out", "epochs", "recipe_set", "part")
     flags = context.params.items()
     given = {n: value for n, value in flags if n not in own and value is not None and value is not False}
     changes = parse_settings("--recipe-set", recipe_set or []) | ({"epochs": epochs} if epochs is not None else {})
     given |= {"recipe_changes": changes} if changes else {}
+    given |= {"parts": parse_settings("--part", part)} if part else {}
     given |= {"data_root": str(data_root)} if data_root is not None else {}
     carry_out_training(network, given, out)
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from controllers.trial import Measurement, Trial
+from nas.building import exchange_parts
 from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import trial_seed
@@ -119,4 +120,4 @@ def _keeper(stored: Checkpoints | None, *, last: bool) -> Callable[[TrainingStat
 def build_seeded(space: SearchSpace, blueprint: Blueprint, *, recipe: Recipe, seed: int) -> nn.Module:
     """Return the network that a recipe trains, auxiliary head included where it has one, drawn from a seed."""
     with seeded(seed), torch.device("cpu"):
-        return space.build(replace(blueprint, auxiliary=recipe.auxiliary_weight > 0))
+        return exchange_parts(space.build(replace(blueprint, auxiliary=recipe.auxiliary_weight > 0)), blueprint)

@@ -68,6 +68,10 @@ class Parts:
         """Return a JSON-ready dict."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
+    def changes(self) -> tuple[tuple[str, Any], ...]:
+        """Return names and values of what is not as by default, as a blueprint holds them."""
+        return tuple((f.name, getattr(self, f.name)) for f in fields(self) if getattr(self, f.name) != f.default)
+
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
         """Read what `to_json` wrote; what is left out is as by default.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 import nas
-from nas.building import space_of, stem_for
+from nas.building import build_blueprint, space_of, stem_for
 from nas.errors import InvalidInputError, UnknownNameError
-from search_spaces.architecture import Architecture
+from nas.parts import Parts
+from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.local_file import save_source
 from search_spaces.registry import get_space
 
@@ -76,3 +79,28 @@ def test_an_architecture_of_a_users_file_builds_from_the_copy_in_a_folder(tmp_pa
     blueprint = nas.get_blueprint(space.architecture([0] * len(space.decisions)), input_shape=(1, 8, 8), classes=4)
     assert space_of(blueprint, folder=tmp_path).name == space.name
     assert nas.build(blueprint)(torch.zeros(2, 1, 8, 8)).shape == (2, 4)
+
+
+@pytest.mark.parametrize("name", ["resnet-18", "nasnet-a", "mobilenet-v2"])
+def test_parts_are_exchanged_in_any_network(name: str) -> None:
+    """By name, through a blueprint's JSON, with counts that follow: PReLU has a parameter a layer."""
+    parts = Parts(activation="prelu", normalization="group")
+    blueprint = nas.get_blueprint(name, classes=10, input_shape=(3, 32, 32), parts=parts)
+    again = Blueprint.from_json(json.loads(json.dumps(blueprint.to_json())))
+    assert again == blueprint
+    network = build_blueprint(again)
+    kinds = [type(module).__name__ for module in network.modules()]
+    assert "PReLU" in kinds
+    assert not {"ReLU", "ReLU6", "BatchNorm2d"} & set(kinds)
+    assert nas.complexity(blueprint).params == sum(p.numel() for p in network.parameters())
+    assert network(torch.randn(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_a_blueprint_without_parts_is_written_as_ever() -> None:
+    assert "parts" not in nas.get_blueprint("resnet-18").to_json()
+
+
+def test_an_unknown_part_is_refused_with_the_known() -> None:
+    blueprint = replace(nas.get_blueprint("resnet-18"), parts=(("activaton", "silu"),))
+    with pytest.raises(UnknownNameError, match=r"unknown part 'activaton'. Did you mean 'activation'"):
+        build_blueprint(blueprint)

@@ -11,6 +11,7 @@ from typing import Any, Self
 import torch
 
 from nas.errors import InvalidInputError, UnknownNameError
+from nas.parts import Parts
 from nas.training.recipe import Recipe, get_recipe
 from nas.training.transfer import Transfer, TransferMode
 from search_spaces.architecture import Stem
@@ -27,6 +28,7 @@ class TrainingConfig:
         data, data_root, download, train_limit, resolution: see `nas.data.load_data`.
         classes: length of the logits; None for as many as the data has.
         depth, width, stem: size of the network; None for its own.
+        parts: what is exchanged in the network; fields of `nas.parts.Parts`.
         recipe, recipe_changes: how to train, and fields to change.
         seed: every random draw derives from it.
         device: torch device.
@@ -46,6 +48,7 @@ class TrainingConfig:
     depth: float | None = None
     width: float | None = None
     stem: Stem | None = None
+    parts: dict[str, Any] = field(default_factory=dict)
     recipe: str = "quick"
     recipe_changes: dict[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -67,7 +70,7 @@ class TrainingConfig:
         if not isinstance(data, str):
             kind = type(data).__name__
             raise InvalidInputError(f"data is the name of a data set, by which it is found again, got {kind}.")
-        _ = self.full_recipe, self.transfer
+        _ = self.full_recipe, self.transfer, Parts.from_json(self.parts)
         _check_device(self.device)
 
     @property

@@ -12,6 +12,7 @@ import torch
 from nas.building import get_blueprint, space_of
 from nas.data import ImageData, load_data
 from nas.errors import InvalidInputError, StorageError
+from nas.parts import Parts
 from nas.searching import RESULTS, versions
 from nas.training.processes import join_processes, leave_processes
 from nas.training.runs.config import PRETRAINED, TrainingConfig
@@ -189,6 +190,7 @@ def _blueprint(source: Source, config: TrainingConfig, data: ImageData) -> Bluep
         depth=config.depth,
         width=config.width,
         stem=config.stem,
+        parts=Parts.from_json(config.parts) if config.parts else None,
     )
 
 

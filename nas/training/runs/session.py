@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from nas.baselines.airbench import Whitening
 from nas.building import build_blueprint, complexity, space_of
@@ -200,7 +200,7 @@ class TrainSession:
     def _initial_network(self) -> nn.Module:
         with seeded(derive_seed(self.config.seed, 0, "weights")), torch.device("cpu"):
             blueprint = replace(self.blueprint, auxiliary=self.recipe.auxiliary_weight > 0)
-            network = build_blueprint(blueprint, folder=self.source)
+            network = build_blueprint(blueprint, folder=self.source, sample=self._sample())
         transfer = self.config.transfer
         if self.config.weights is not None and transfer is not None:
             weights = given_weights(self.config.weights, self.blueprint)
@@ -209,8 +209,11 @@ class TrainSession:
             _whiten(network, self.data)
         return network
 
+    def _sample(self) -> Tensor:
+        return self.data.normalise(self.data.train.images[: self.recipe.batch_size])
+
     def _cost(self) -> Complexity:
-        if isinstance(self.blueprint.network, str):
+        if isinstance(self.blueprint.network, str) or self.blueprint.parts:
             return complexity(self.blueprint)
         return space_of(self.blueprint, folder=self.source).complexity(self.blueprint)
 

@@ -13,10 +13,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import nn
 
 import nas
 from nas.baselines.airbench import Whitening
 from nas.building import build_blueprint
+from nas.data import load_data
 from nas.errors import InvalidInputError, JournalError, MissingDependencyError, NASError
 from nas.finalizing import load_stored
 from nas.training.runs.config import TrainingConfig
@@ -459,3 +461,27 @@ def test_the_command_trains_and_goes_on(cli: Callable[..., Any], tmp_path: Path)
     assert load_stored(folder / "best").blueprint.network == "lenet-5"
     with pytest.raises(InvalidInputError, match="is a baseline"):
         _ = load_stored(folder / "best").architecture
+
+
+def test_a_network_with_other_parts_is_trained_and_read_again(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """Weight normalisation changes the names of weights, and LSUV looks at images, which reading has none of."""
+    parts = ("--part", "activation=silu", "--part", "weight_normalization=weight", "--part", "initialization=lsuv")
+    options = ("--data", "digits", "--train-limit", 100, "--epochs", 1, "--width", 0.25)
+    answer = cli("train", "resnet-18", *options, *parts, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    stored = load_trained(tmp_path / "run")
+    network = stored.network()
+    assert any(isinstance(module, nn.SiLU) for module in network.modules())
+    images = load_data("digits").test
+    right = (network(stored.best.preprocess(images.images)).argmax(1) == images.labels).sum()
+    assert int(right) == stored.metrics["test_correct"]
+
+
+def test_a_search_with_other_parts(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    options = ("--data", "digits", "--train-limit", 100, "--trials", 1, "--recipe-set", "epochs=1", "--width", 4)
+    answer = cli("search", *options, "--final-recipe", "proxy", "--part", "activation=gelu", "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert any(isinstance(module, nn.GELU) for module in nas.load(tmp_path / "run").best.network().modules())
+    refused = cli("search", "--part", "activation=gulu", "--out", tmp_path / "other")
+    assert refused.code == 2
+    assert "Did you mean 'gelu'" in refused.err
