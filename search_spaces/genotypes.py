@@ -29,7 +29,11 @@ class PublishedCells:
 
 @dataclass(frozen=True, slots=True)
 class PublishedNetwork:
-    """A published size of published cells: N, F, stem and input size."""
+    """A published size of published cells: N, F, stem and input size.
+
+    The errors are the published ones in percent, on ImageNet's validation or CIFAR-10's test images, with cutout where
+    that was published; None where they are not known.
+    """
 
     cells: str
     skeleton: str
@@ -37,6 +41,8 @@ class PublishedNetwork:
     width: int
     stem: Stem
     resolution: int
+    top1_error: float | None = None
+    top5_error: float | None = None
 
     @property
     def classes(self) -> int:
@@ -399,38 +405,38 @@ CELLS: dict[str, PublishedCells] = {
 }
 
 NETWORKS: dict[str, PublishedNetwork] = {
-    "nasnet-a-mobile": PublishedNetwork("nasnet-a", "nasnet", 4, 44, "imagenet", 224),
-    "nasnet-a-large": PublishedNetwork("nasnet-a", "nasnet-large", 6, 168, "imagenet", 331),
-    "nasnet-a-7@1920": PublishedNetwork("nasnet-a", "nasnet-large", 7, 80, "imagenet", 299),
-    "nasnet-a-5@1538": PublishedNetwork("nasnet-a", "nasnet-large", 5, 64, "imagenet", 299),
-    "nasnet-a-cifar-6@768": PublishedNetwork("nasnet-a", "nasnet", 6, 32, "cifar", 32),
-    "nasnet-a-cifar-7@2304": PublishedNetwork("nasnet-a", "nasnet", 7, 96, "cifar", 32),
-    "amoebanet-a-large": PublishedNetwork("amoebanet-a", "nasnet", 6, 190, "imagenet", 331),
-    "amoebanet-a-448": PublishedNetwork("amoebanet-a", "nasnet", 6, 448, "imagenet", 299),
-    "amoebanet-a-mobile": PublishedNetwork("amoebanet-a", "nasnet", 4, 50, "imagenet", 224),
-    "amoebanet-b-mobile": PublishedNetwork("amoebanet-b", "nasnet", 3, 62, "imagenet", 224),
+    "nasnet-a-mobile": PublishedNetwork("nasnet-a", "nasnet", 4, 44, "imagenet", 224, 26.0, 8.4),
+    "nasnet-a-large": PublishedNetwork("nasnet-a", "nasnet-large", 6, 168, "imagenet", 331, 17.3, 3.8),
+    "nasnet-a-7@1920": PublishedNetwork("nasnet-a", "nasnet-large", 7, 80, "imagenet", 299, 19.2, 4.7),
+    "nasnet-a-5@1538": PublishedNetwork("nasnet-a", "nasnet-large", 5, 64, "imagenet", 299, 21.4, 5.8),
+    "nasnet-a-cifar-6@768": PublishedNetwork("nasnet-a", "nasnet", 6, 32, "cifar", 32, 2.65),
+    "nasnet-a-cifar-7@2304": PublishedNetwork("nasnet-a", "nasnet", 7, 96, "cifar", 32, 2.4),
+    "amoebanet-a-large": PublishedNetwork("amoebanet-a", "nasnet", 6, 190, "imagenet", 331, 17.2, 3.9),
+    "amoebanet-a-448": PublishedNetwork("amoebanet-a", "nasnet", 6, 448, "imagenet", 299, 16.1, 3.4),
+    "amoebanet-a-mobile": PublishedNetwork("amoebanet-a", "nasnet", 4, 50, "imagenet", 224, 25.5, 8.0),
+    "amoebanet-b-mobile": PublishedNetwork("amoebanet-b", "nasnet", 3, 62, "imagenet", 224, 26.0, 8.5),
     "amoebanet-b-large": PublishedNetwork("amoebanet-b", "nasnet", 6, 190, "imagenet", 331),
-    "amoebanet-c-mobile": PublishedNetwork("amoebanet-c", "nasnet", 4, 50, "imagenet", 224),
-    "amoebanet-c-large": PublishedNetwork("amoebanet-c", "nasnet", 6, 228, "imagenet", 331),
-    "amoebanet-a-cifar-6-32": PublishedNetwork("amoebanet-a", "nasnet", 6, 32, "cifar", 32),
-    "amoebanet-a-cifar-6-36": PublishedNetwork("amoebanet-a", "nasnet", 6, 36, "cifar", 32),
-    "amoebanet-b-cifar-6-36": PublishedNetwork("amoebanet-b", "nasnet", 6, 36, "cifar", 32),
+    "amoebanet-c-mobile": PublishedNetwork("amoebanet-c", "nasnet", 4, 50, "imagenet", 224, 24.3, 7.6),
+    "amoebanet-c-large": PublishedNetwork("amoebanet-c", "nasnet", 6, 228, "imagenet", 331, 16.5, 3.5),
+    "amoebanet-a-cifar-6-32": PublishedNetwork("amoebanet-a", "nasnet", 6, 32, "cifar", 32, 3.4),
+    "amoebanet-a-cifar-6-36": PublishedNetwork("amoebanet-a", "nasnet", 6, 36, "cifar", 32, 3.34),
+    "amoebanet-b-cifar-6-36": PublishedNetwork("amoebanet-b", "nasnet", 6, 36, "cifar", 32, 2.55),
     "amoebanet-b-cifar-6-80": PublishedNetwork("amoebanet-b", "nasnet", 6, 80, "cifar", 32),
     "amoebanet-b-cifar-6-112": PublishedNetwork("amoebanet-b", "nasnet", 6, 112, "cifar", 32),
     "amoebanet-b-cifar-6-128": PublishedNetwork("amoebanet-b", "nasnet", 6, 128, "cifar", 32),
-    "pnasnet-5-large": PublishedNetwork("pnasnet-5", "pnasnet-large", 4, 216, "imagenet", 331),
-    "pnasnet-5-mobile": PublishedNetwork("pnasnet-5", "pnasnet", 3, 54, "imagenet", 224),
-    "pnasnet-5-cifar": PublishedNetwork("pnasnet-5", "pnasnet", 3, 48, "cifar", 32),
-    "enas-micro": PublishedNetwork("enas-micro", "enas", 5, 36, "cifar", 32),
-    "darts-v1-cifar": PublishedNetwork("darts-v1", "darts", 6, 36, "cifar", 32),
-    "darts-v2-cifar": PublishedNetwork("darts-v2", "darts", 6, 36, "cifar", 32),
+    "pnasnet-5-large": PublishedNetwork("pnasnet-5", "pnasnet-large", 4, 216, "imagenet", 331, 17.1, 3.8),
+    "pnasnet-5-mobile": PublishedNetwork("pnasnet-5", "pnasnet", 3, 54, "imagenet", 224, 25.8, 8.1),
+    "pnasnet-5-cifar": PublishedNetwork("pnasnet-5", "pnasnet", 3, 48, "cifar", 32, 3.41),
+    "enas-micro": PublishedNetwork("enas-micro", "enas", 5, 36, "cifar", 32, 2.89),
+    "darts-v1-cifar": PublishedNetwork("darts-v1", "darts", 6, 36, "cifar", 32, 3.0),
+    "darts-v2-cifar": PublishedNetwork("darts-v2", "darts", 6, 36, "cifar", 32, 2.76),
     "darts-v1-imagenet": PublishedNetwork("darts-v1", "darts", 4, 48, "imagenet", 224),
-    "darts-v2-imagenet": PublishedNetwork("darts-v2", "darts", 4, 48, "imagenet", 224),
-    "pc-darts-cifar": PublishedNetwork("pc-darts-cifar", "darts", 6, 36, "cifar", 32),
-    "pc-darts-imagenet": PublishedNetwork("pc-darts-imagenet", "darts", 4, 48, "imagenet", 224),
+    "darts-v2-imagenet": PublishedNetwork("darts-v2", "darts", 4, 48, "imagenet", 224, 26.7, 8.7),
+    "pc-darts-cifar": PublishedNetwork("pc-darts-cifar", "darts", 6, 36, "cifar", 32, 2.57),
+    "pc-darts-imagenet": PublishedNetwork("pc-darts-imagenet", "darts", 4, 48, "imagenet", 224, 24.2),
     "p-darts-cifar": PublishedNetwork("p-darts", "darts", 6, 36, "cifar", 32),
     "gdas-cifar": PublishedNetwork("gdas", "darts", 6, 36, "cifar", 32),
-    "snas-moderate-cifar": PublishedNetwork("snas-moderate", "darts", 6, 36, "cifar", 32),
+    "snas-moderate-cifar": PublishedNetwork("snas-moderate", "darts", 6, 36, "cifar", 32, 2.85),
 }
 
 

@@ -72,11 +72,15 @@ def _baselines() -> Rows:
     rows: Rows = [("network", "year", "input", "parameters", "MACs", "top-1 error", "top-5 error", "paper")]
     for baseline in baselines().values():
         cost = known_counts()[baseline.name]
-        errors = [f"{error:g} %" if error is not None else "-" for error in (baseline.top1_error, baseline.top5_error)]
+        errors = _errors(baseline.top1_error, baseline.top5_error)
         size = f"{baseline.channels}x{baseline.resolution}x{baseline.resolution}"
         counts = (f"{cost.params:,}", f"{cost.macs:,}")
         rows.append((baseline.name, str(baseline.year), size, *counts, *errors, baseline.paper))
     return [*rows, *_published_cell_networks()]
+
+
+def _errors(*errors: float | None) -> list[str]:
+    return [f"{error:g} %" if error is not None else "-" for error in errors]
 
 
 def _published_cell_networks() -> Rows:
@@ -89,7 +93,16 @@ def _published_cell_networks() -> Rows:
         size = f"3x{network.resolution}x{network.resolution}"
         counts = (f"{cost.params:,}", f"{cost.macs:,}")
         source = CELLS[network.cells].source
-        rows.append((name, *re.findall(r"\d{4}", source)[:1], size, *counts, "-", "-", source))
+        rows.append(
+            (
+                name,
+                *re.findall(r"\d{4}", source)[:1],
+                size,
+                *counts,
+                *_errors(network.top1_error, network.top5_error),
+                source,
+            )
+        )
     return rows
 
 
