@@ -10,7 +10,7 @@ from torch.nn import functional
 from nas.baselines import Sizes, baselines
 from nas.data import load_data
 
-BATCH, STEPS, RATE = 64, 8, 1e-3
+BATCH, STEPS, RATE = 64, 8, 1e-4  # a rate at which the nets without normalisation learn too
 
 
 def mean_loss(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
