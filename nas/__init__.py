@@ -16,13 +16,16 @@ from search_spaces.lazy import lazy_attributes
 if TYPE_CHECKING:
     from nas import baselines
     from nas.building import build, complexity, get_blueprint
+    from nas.comparison.comparing import compare
     from nas.config import SearchConfig
     from nas.data import load_data
     from nas.errors import NASError
+    from nas.exporting.running import export
     from nas.profiling import profile
     from nas.run import Run, load
     from nas.scaling.family import scale
     from nas.searching import resume, search
+    from nas.testing import test
     from nas.training.runs.running import train
     from search_spaces.registry import as_space
 
@@ -33,7 +36,9 @@ _HOMES = {
     "as_space": "search_spaces.registry",
     "baselines": "nas.baselines",
     "build": "nas.building",
+    "compare": "nas.comparison.comparing",
     "complexity": "nas.building",
+    "export": "nas.exporting.running",
     "get_blueprint": "nas.building",
     "load": "nas.run",
     "load_data": "nas.data",
@@ -41,6 +46,7 @@ _HOMES = {
     "resume": "nas.searching",
     "scale": "nas.scaling.family",
     "search": "nas.searching",
+    "test": "nas.testing",
     "train": "nas.training.runs.running",
 }
 
@@ -51,7 +57,9 @@ __all__ = [
     "as_space",
     "baselines",
     "build",
+    "compare",
     "complexity",
+    "export",
     "get_blueprint",
     "load",
     "load_data",
@@ -59,6 +67,7 @@ __all__ = [
     "resume",
     "scale",
     "search",
+    "test",
     "train",
 ]
 

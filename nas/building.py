@@ -158,7 +158,8 @@ def exchange_parts(network: nn.Module, blueprint: Blueprint, *, sample: Tensor |
     parts = Parts.from_json(dict(blueprint.parts))
     if parts.initialization in NEEDING_SAMPLES and sample is None:
         parts = replace(parts, initialization=None)
-    return apply_parts(network, parts, sample=sample)
+    input_shape = (blueprint.channels, blueprint.resolution, blueprint.resolution)
+    return apply_parts(network, parts, sample=sample, input_shape=input_shape)
 
 
 def complexity(blueprint: Blueprint) -> Complexity:
@@ -168,3 +169,20 @@ def complexity(blueprint: Blueprint) -> Complexity:
     if isinstance(blueprint.network, str):
         return baseline_complexity(blueprint)
     return space_of(blueprint).complexity(blueprint)
+
+
+def count_architecture(space: SearchSpace, blueprint: Blueprint) -> Complexity:
+    """Return parameters and MACs of an architecture of this space, with the blueprint's parts."""
+    if keeps_counts(blueprint):
+        return space.complexity(blueprint)
+    plain = replace(blueprint, auxiliary=False)
+    return count_network(lambda: exchange_parts(space.build(plain), plain), Sizes.of(plain))
+
+
+def keeps_counts(blueprint: Blueprint) -> bool:
+    """Return whether a network costs with its parts what it costs without them."""
+    if not blueprint.parts:
+        return True
+    from nas.parts import Parts
+
+    return Parts.from_json(dict(blueprint.parts)).keeps_counts

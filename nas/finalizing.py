@@ -33,6 +33,24 @@ from search_spaces.space import SearchSpace
 FOLDER = "best"
 FORMAT = 1
 TRAINING_FILE = "training.jsonl"  # in the folder of a training, and in no search's
+EXPORTS = {
+    "network.py": "the network as one file of plain PyTorch, which imports nothing else",
+    "network.onnx": "network and weights as ONNX, for any number of images, which are to be normalised first",
+}
+VIEWS = {  # by their number
+    2: ", each by the mean of `network(x)` and `network(x.flip(3))`, its mirror image",
+    10: ", each by the mean over ten crops",
+}
+_ALONE = """
+With torch and safetensors alone, from this folder:
+
+```python
+from network import CLASSES, load, preprocess
+
+network = load("weights.safetensors")         # a torch module in evaluation mode
+logits = network(preprocess(images))          # uint8 images
+```
+"""
 KEPT_METRICS = ("val_accuracy", "params", "macs")  # of the search; a training-free one has no accuracy
 
 
@@ -132,13 +150,14 @@ def finalize(
 
 def measure_test(network: nn.Module, data: ImageData, recipe: Recipe) -> dict[str, float]:
     """Return what a network scores on the test images, measured as its recipe says; to be called once."""
-    accuracy = measure_accuracy(network, data, data.test, mirrored=recipe.flip_test)
+    accuracy = measure_accuracy(network, data, data.test, mirrored=recipe.flip_test, crops=recipe.test_crops)
+    views = 2 if recipe.flip_test else recipe.test_crops
     return {
         "test_accuracy": accuracy.share,
         "test_correct": accuracy.correct,
         "test_images": accuracy.images,
         "test_loss": accuracy.loss,
-        **({"test_views": 2} if recipe.flip_test else {}),
+        **({"test_views": views} if views > 1 else {}),
     }
 
 
@@ -153,6 +172,8 @@ def store_network(stored: StoredNetwork, network: nn.Module, *, source: Path | N
     Raises:
         StorageError: it cannot be written.
     """
+    from nas.exporting import export_beside  # which reads stored networks, too
+
     aside = stored.folder.with_name(f".{FOLDER}-being-written")
     shutil.rmtree(aside, ignore_errors=True)
     try:
@@ -168,7 +189,8 @@ def store_network(stored: StoredNetwork, network: nn.Module, *, source: Path | N
         description = _description(stored, space)
         (aside / "architecture.json").write_text(json.dumps(description, indent=2) + "\n")
         (aside / "metrics.json").write_text(json.dumps(stored.metrics, indent=2) + "\n")
-        (aside / "README.md").write_text(_readme(stored, own_space=own))
+        problems = export_beside(replace(stored, folder=aside))
+        (aside / "README.md").write_text(_readme(stored, written=aside, own_space=own, problems=problems))
         shutil.rmtree(stored.folder, ignore_errors=True)
         aside.rename(stored.folder)
     except OSError as error:
@@ -222,17 +244,20 @@ def load_stored(folder: Path) -> StoredNetwork:
         raise InvalidInputError(f"the stored network in {folder} cannot be read: {error}.") from None
 
 
-def _readme(stored: StoredNetwork, *, own_space: bool) -> str:
+def _readme(stored: StoredNetwork, *, written: Path, own_space: bool, problems: dict[str, str]) -> str:
     metrics, blueprint = stored.metrics, stored.blueprint
     source = (
         f"\n- `{SOURCE_FOLDER}/`: the file that builds it; reading the network back runs this file" if own_space else ""
     )
+    files = "".join(f"\n- `{name}`: {what}" for name, what in EXPORTS.items() if (written / name).exists())
+    missing = "".join(f"\n- not written as {name}: {reason}" for name, reason in problems.items())
+    alone = _ALONE if (written / "network.py").exists() else ""
     shape = f"(batch, {blueprint.channels}, {blueprint.resolution}, {blueprint.resolution})"
     searched = "trial" in metrics
     title = "The best network of this search" if searched else f"{_title(blueprint)}, trained"
     reading = f'nas.load("{stored.folder.parent}").best' if searched else f'load_stored(Path("{stored.folder}"))'
     first = "import nas" if searched else "from pathlib import Path\n\nfrom nas.finalizing import load_stored"
-    views = ", each the mean over it and its mirror image" if "test_views" in metrics else ""
+    views = VIEWS.get(int(metrics.get("test_views", 1)), "")
     return f"""# {title}
 
 Test accuracy {metrics["test_accuracy"]:.2%} ({metrics["test_correct"]:.0f} of {metrics["test_images"]:.0f} \
@@ -240,7 +265,9 @@ images{views}), {metrics["params"]:,.0f} parameters, {metrics["macs"]:,.0f} mult
 
 - `architecture.json`: what it is, the normalisation of its images, and the names of its classes
 - `weights.safetensors`: its weights
-- `metrics.json`: what was measured{source}
+- `metrics.json`: what was measured{source}{files}{missing}
+{alone}
+With this package:
 
 ```python
 {first}

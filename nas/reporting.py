@@ -3,42 +3,106 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from nas.building import stem_for
+from nas.comparison.page import render_page as render_comparison
+from nas.comparison.plan import FILE as COMPARISON_FILE
+from nas.comparison.results import read_comparison
 from nas.config import SearchConfig
 from nas.config_rules import TRAINING
-from nas.errors import StorageError
-from nas.finalizing import FOLDER
-from nas.journal import is_being_written
+from nas.errors import JournalError, StorageError
+from nas.finalizing import FOLDER, TRAINING_FILE
+from nas.journal import FILE_NAME, is_being_written
 from nas.report.analysis import simulated_seconds, top_records
 from nas.report.figure_sections import NUM_SHOWN
-from nas.report.page import write_report
+from nas.report.frame import write_page
+from nas.report.page import render_report
+from nas.report.scaling_page import render_scaling
 from nas.report.summary import RunSettings, RunStatus, RunSummary
-from nas.run import Run
-from search_spaces.architecture import Decision, Stem
+from nas.report.training_page import render_training
+from nas.run import SCALING_FILES, Run, load
+from nas.scaling_report import summarize_scaling
+from nas.training_report import summarize_training
+from search_spaces.architecture import Stem
 from search_spaces.graph import Cell
-from search_spaces.local_file import is_local, kept_decisions
+from search_spaces.local_file import is_local
 from search_spaces.nasnet import CellSpace
 from search_spaces.registry import get_space
 
 PAGE = "report.html"
 
 
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class PageKind:
+    """A kind of folder that has a page.
+
+    Attributes:
+        marks: files of which a folder of this kind has one.
+        render: gives the page's text; tells what is worth knowing of the folder besides.
+    """
+
+    marks: tuple[str, ...]
+    render: Callable[[Path, Say], str]
+
+
+def _render_search(folder: Path, say: Say) -> str:
+    run = load(folder)
+    if run.repair:
+        say(run.repair)
+    return render_report(summarize(run))
+
+
+# the first kind that fits is taken
+PAGES: dict[str, PageKind] = {
+    "training": PageKind((TRAINING_FILE,), lambda folder, say: render_training(summarize_training(folder))),
+    "comparison": PageKind((COMPARISON_FILE,), lambda folder, say: render_comparison(read_comparison(folder))),
+    "search": PageKind((FILE_NAME,), _render_search),
+    "scaling": PageKind(SCALING_FILES, lambda folder, say: render_scaling(summarize_scaling(folder))),
+}
+
+
+def write_folder_report(folder: Path, say: Say = lambda text: None) -> Path:
+    """Write ``report.html`` into a folder, by the kind of what it holds, and return its path.
+
+    Args:
+        folder: of a search, a training or another kind in `PAGES`.
+        say: told what is worth knowing besides, in lines.
+
+    Raises:
+        JournalError: the folder is of no kind that has a page, or what it holds is damaged.
+        StorageError: the page cannot be written.
+    """
+    for kind in PAGES.values():
+        if any((folder / mark).exists() for mark in kind.marks):
+            return _write(kind.render(folder, say), folder)
+    *others, last = PAGES
+    raise JournalError(
+        f"{folder} is no run: it holds neither a {', a '.join(others)} nor a {last}. Give a folder that `nas search`, "
+        "`nas train`, `nas scale` or `nas compare` made."
+    )
+
+
 def write_run_report(run: Run) -> Path:
-    """Write ``report.html`` into a run's folder and return its path.
+    """Write ``report.html`` into a search's folder and return its path.
 
     Raises:
         StorageError: it cannot be written.
     """
-    path = run.folder / PAGE
+    return _write(render_report(summarize(run)), run.folder)
+
+
+def _write(page: str, folder: Path) -> Path:
+    path = folder / PAGE
     try:
-        write_report(summarize(run), path)
+        write_page(page, path)
     except OSError as error:
-        raise StorageError(
-            f"cannot write {path}: {error.strerror}. Make room, then `nas report {run.folder}`."
-        ) from None
+        raise StorageError(f"cannot write {path}: {error.strerror}. Make room, then `nas report {folder}`.") from None
     return path
 
 
@@ -54,7 +118,7 @@ def summarize(run: Run) -> RunSummary:
         costs=config.costs,
         records=run.records,
         cells=_cells(run),
-        decisions=_decisions(run),
+        decisions=run.decisions,
         final=run.final,
         answer="test_accuracy" if config.table is None else config.report_metric or config.objective.metric,
         files=_files(run),
@@ -63,6 +127,7 @@ def summarize(run: Run) -> RunSummary:
         seconds=_wall_seconds(run),
         simulated_s=simulated_seconds(run.records),
         epochs=config.search_recipe.epochs if _trains(config) else None,
+        train_images=run.header.get("data", {}).get("images", {}).get("train") if _trains(config) else None,
     )
 
 
@@ -91,7 +156,9 @@ def _settings(run: Run) -> RunSettings:
 def _recipe_words(config: SearchConfig) -> str:
     if config.table is not None:
         return ""
-    how = f"{config.recipe}, {config.search_recipe.epochs} epochs" if _trains(config) else "none, scored untrained"
+    epochs = config.search_recipe.epochs
+    trained = f"{config.recipe}, {epochs} epoch{'' if epochs == 1 else 's'}"
+    how = trained if _trains(config) else "none, scored untrained"
     return f"{how}; the winner by {config.final_recipe}"
 
 
@@ -99,7 +166,7 @@ def _network_words(run: Run) -> dict[str, str]:
     config = run.config
     shape = run.header.get("data", {}).get("input_shape", [0, 0, 0])
     stem = config.stem or stem_for(shape[1])
-    words = {} if is_local(config.space) else {"network size": _size_words(config, stem)}
+    words = {} if run.is_grid or is_local(config.space) else {"network size": _size_words(config, stem)}
     words |= {} if _trains(config) else {"evaluator": config.evaluator}
     return words | {name: f"{value:,}" for name, value in config.constraints.to_json().items() if value is not None}
 
@@ -119,17 +186,8 @@ def _table_words(run: Run) -> dict[str, str]:
     )
 
 
-def _decisions(run: Run) -> Sequence[Decision]:
-    """Return those of the space; a table's are in the journal, and a user's own are kept, so no code of theirs runs."""
-    if run.config.table is None and is_local(run.config.space):
-        return kept_decisions(run.folder) or ()
-    if run.config.table is None:
-        return get_space(run.config.space).decisions
-    return [Decision(entry["name"], tuple(entry["options"])) for entry in run.header["table"]["decisions"]]
-
-
 def _cells(run: Run) -> dict[int, dict[str, Cell]]:
-    if run.config.table is not None or is_local(run.config.space):
+    if run.config.table is not None or run.is_grid or is_local(run.config.space):
         return {}
     space = get_space(run.config.space)
     if not isinstance(space, CellSpace):
@@ -149,6 +207,8 @@ def _files(run: Run) -> dict[str, str]:
 
 
 def _commands(run: Run) -> dict[str, str]:
+    if run.is_grid:  # the scaling's own page says how it goes on
+        return {}
     folder = shlex.quote(str(run.folder))
     return {
         "Run it again": f"nas search --config {shlex.quote(str(run.folder / 'config.toml'))} --out results/again",

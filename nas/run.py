@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controllers.trial import Record, Trial
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError
 from nas.finalizing import FOLDER, StoredNetwork, load_stored
-from nas.journal import Event, read_journal
+from nas.journal import FILE_NAME, Event, read_journal
 from nas.ranking import rank_records
 from nas.report.analysis import front_records
 from nas.table_answer import ChosenRow, load_chosen
+from nas.trial_frame import trial_frame
+from search_spaces.architecture import Decision
+from search_spaces.local_file import is_local, kept_decisions
+from search_spaces.registry import get_space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+POINTS = "scaling:"  # begins the space of a scaling's grid, whose points are networks and seeds
+# what `nas scale` leaves; its trainings are journals of their own
+SCALING_FILES = ("scaling.json", f"grid/{FILE_NAME}", f"ablation/{FILE_NAME}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +57,43 @@ class Run:
         Raises:
             InvalidInputError: the search has not come to its end yet.
         """
+        if self.is_grid:
+            raise InvalidInputError(_how_to_go_on(self.folder.parent))
         if not self.final:
             raise InvalidInputError(f"{self.folder} has no trained network yet: `nas resume {self.folder}` goes on.")
         if self.config.table is not None:
             return load_chosen(self.folder / FOLDER)
         return load_stored(self.folder / FOLDER)
+
+    @property
+    def is_grid(self) -> bool:
+        """Whether this is one of the trainings of `nas scale`: its architectures stand for networks and seeds."""
+        return self.config.space.startswith(POINTS)
+
+    @property
+    def decisions(self) -> Sequence[Decision]:
+        """What was chosen from; a table's and a grid's are in the journal, and of a user's own space a copy is kept.
+
+        No code of a user's is run for them. Empty where none were kept.
+        """
+        if self.config.table is not None:
+            entries = self.header["table"]["decisions"]
+            return [Decision(entry["name"], tuple(entry["options"])) for entry in entries]
+        if self.is_grid:
+            labels = tuple(point["label"] for point in self.header["points"])
+            return [Decision("point", labels), Decision("seed", tuple(range(self.header["seeds"])))]
+        if is_local(self.config.space):
+            return kept_decisions(self.folder) or ()
+        return get_space(self.config.space).decisions
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The results as a pandas data frame, a row a trial; see `nas.trial_frame`.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        return trial_frame(self)
 
     def front(self) -> list[Record]:
         """Return the networks that no other is better than in every objective, best first by the first one."""
@@ -65,9 +109,11 @@ def load(folder: str | Path) -> Run:
 
     Raises:
         JournalError: the folder is no run, or its journal is damaged.
-        InvalidInputError: the journal's settings cannot be read.
+        InvalidInputError: the folder is a scaling's, or the journal's settings cannot be read.
     """
     path = Path(folder)
+    if holds_scaling(path):
+        raise InvalidInputError(_how_to_go_on(path))
     content = read_journal(path)
     return run_from_events(path, content.events, content.repair)
 
@@ -87,4 +133,30 @@ def run_from_events(folder: Path, events: tuple[Event, ...], repair: str = "") -
         finals[-1] if finals else {},
         events[0].data,
         repair,
+    )
+
+
+def holds_scaling(folder: Path) -> bool:
+    """Return whether a folder is what `nas scale` leaves: a family, or the trainings that are to lead to one."""
+    return not (folder / FILE_NAME).exists() and any((folder / name).exists() for name in SCALING_FILES)
+
+
+def refuse_scaling(folder: Path) -> None:
+    """Refuse to go on, as if it were a search, with the folder of a scaling or with one of its trainings.
+
+    Raises:
+        InvalidInputError: it is one; the message says how to go on.
+    """
+    if holds_scaling(folder):
+        raise InvalidInputError(_how_to_go_on(folder))
+    if (folder / FILE_NAME).exists():
+        header = read_journal(folder).header
+        if str(header.get("config", {}).get("space", "")).startswith(POINTS):
+            raise InvalidInputError(_how_to_go_on(folder.parent))
+
+
+def _how_to_go_on(folder: Path) -> str:
+    return (
+        f"{folder} is a scaling and no search: repeat its `nas scale` command with --out {folder}, which goes on "
+        f"where it was; `nas report {folder}` shows it."
     )

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from controllers.trial import Measurement
+from nas.building import count_architecture, keeps_counts
 from nas.errors import InvalidInputError
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.local_file import is_local
@@ -17,6 +18,7 @@ from search_spaces.space import SearchSpace
 
 PREVIEW_SAMPLES = 500
 PREVIEW_SAMPLES_OF_FILES = 100  # counting somebody else's network runs it: 20 ms instead of one
+PREVIEW_SAMPLES_WITH_PARTS = 20  # parts are put into a network that is there, which takes 200 ms
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Screen:
         if not self.constraints.any:
             return None
         try:
-            cost = self.space.complexity(self.blueprint(architecture))
+            cost = count_architecture(self.space, self.blueprint(architecture))
         except InvalidInputError as error:  # choices that do not go together, in a space that does not say so
             return Measurement("error", error=str(error))
         reason = self.constraints.broken(cost)
@@ -106,7 +108,7 @@ class Screen:
             InvalidInputError: none of them keeps the constraints; says what is reachable.
         """
         rng = derive_generator(seed, 0, "preview")
-        costs = self._draw_costs(rng, PREVIEW_SAMPLES_OF_FILES if is_local(self.space.name) else PREVIEW_SAMPLES)
+        costs = self._draw_costs(rng, self._preview_samples(seed))
         kept = [cost for cost in costs if not self.constraints.broken(cost)]
         params, macs = [cost.params for cost in costs], [cost.macs for cost in costs]
         smallest, largest = Complexity(min(params), min(macs)), Complexity(max(params), max(macs))
@@ -122,12 +124,18 @@ class Screen:
         median = Complexity(int(np.median([c.params for c in kept])), int(np.median([c.macs for c in kept])))
         return Preview(len(kept) / len(costs), smallest, median)
 
+    def _preview_samples(self, seed: int) -> int:
+        some = self.space.sample(derive_generator(seed, 0, "preview of the preview"))
+        if not keeps_counts(self.blueprint(some)):
+            return PREVIEW_SAMPLES_WITH_PARTS
+        return PREVIEW_SAMPLES_OF_FILES if is_local(self.space.name) else PREVIEW_SAMPLES
+
     def _draw_costs(self, rng: np.random.Generator, count: int) -> list[Complexity]:
         """Count random architectures; those that cannot be built are left out, unless all of them are."""
         costs, failure = [], None
         for _ in range(count):
             try:
-                costs.append(self.space.complexity(self.blueprint(self.space.sample(rng))))
+                costs.append(count_architecture(self.space, self.blueprint(self.space.sample(rng))))
             except InvalidInputError as error:
                 failure = error
         if failure is not None and not costs:

@@ -13,7 +13,7 @@ from typing import Any
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError, StorageError
 from nas.journal import Journal
-from nas.run import Run
+from nas.run import Run, refuse_scaling
 from nas.session import Session
 from nas.watching import Watcher
 from search_spaces.local_file import is_local, kept_specification, save_source
@@ -89,6 +89,7 @@ def resume(folder: str | Path, *, watcher: Watcher | None = None, **changes: Any
         if name not in CHANGEABLE:
             raise InvalidInputError(f"a run goes on with its own {name}; only {', '.join(CHANGEABLE)} may change.")
     path = Path(folder)
+    refuse_scaling(path)
     journal, content = Journal.reopen(path)
     try:
         watcher = watcher or Watcher()

@@ -38,6 +38,12 @@ def golden() -> Any:
 
 
 @pytest.fixture(autouse=True)
+def _no_onnx_beside_weights(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trained networks leave ONNX files where that is tested; elsewhere each would cost seconds."""
+    monkeypatch.setattr("nas.exporting.running.BESIDE", ("python",))
+
+
+@pytest.fixture(autouse=True)
 def _collect_what_ray_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Ray leaves open files and processes to the garbage collector: collect them here, not in a later test."""
     yield

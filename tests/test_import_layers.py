@@ -16,7 +16,7 @@ PACKAGES = ("search_spaces", "controllers", "nas")
 # Where each heavy package may be imported; everywhere else it may be missing.
 HOMES = {
     "ray": {"nas.executors.ray_executor"},
-    "optuna": {"controllers.optuna_adapter"},
+    "optuna": {"controllers.optuna_adapter", "nas.optuna_study"},
 }
 
 

@@ -40,8 +40,8 @@ class Maxout(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Return (batch, channels / pieces, ...)."""
-        batch, channels, *positions = values.shape
-        return values.view(batch, channels // self.pieces, self.pieces, *positions).amax(dim=2)
+        pieces: Tensor = values.unflatten(1, (-1, self.pieces))  # type: ignore[no-untyped-call]
+        return pieces.amax(dim=2)
 
 
 def maxout(sizes: Sizes) -> nn.Sequential:

@@ -91,7 +91,7 @@ class Poly(nn.Module):
 
     def _branch(self, branch: nn.Module, images: Tensor, order: int) -> Tensor:
         for conv in cast(nn.ModuleList, branch):
-            images = conv(images, order)
+            images = cast(SharedConv, conv).forward(images, order)  # no module of its own: it differs by order
         return images
 
 

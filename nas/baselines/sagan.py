@@ -40,7 +40,8 @@ class SelfAttention(nn.Module):
         value = nn.functional.max_pool2d(self.value(images), 2).flatten(2)
         attention = torch.bmm(query.transpose(1, 2), key).softmax(dim=-1)  # (batch, positions, positions / 4)
         read = torch.bmm(value, attention.transpose(1, 2))
-        change: Tensor = self.out(read.view(len(images), -1, *images.shape[2:]))
+        maps: Tensor = read.unflatten(2, images.shape[2:])  # type: ignore[no-untyped-call]
+        change: Tensor = self.out(maps)
         return images + self.gamma * change
 
 

@@ -48,7 +48,7 @@ class VisionTransformer(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
         x = self.patches(images).flatten(2).transpose(1, 2)  # (batch, patches, channels)
-        tokens = torch.cat([self.class_token.expand(len(x), -1, -1), x], dim=1)
+        tokens = torch.cat([self.class_token.expand(x.shape[0], -1, -1), x], dim=1)
         logits: Tensor = self.classifier(self.encoder(tokens)[:, 0])
         return logits
 

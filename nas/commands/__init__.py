@@ -3,6 +3,18 @@
 What needs torch is imported inside the commands, so that `--help` answers at once.
 """
 
-from nas.commands import bench, listing, look, profile, run_search, scale, train
+from nas.commands import bench, compare, dashboard, export, listing, look, profile, run_search, scale, test, train
 
-__all__ = ["bench", "listing", "look", "profile", "run_search", "scale", "train"]
+__all__ = [
+    "bench",
+    "compare",
+    "dashboard",
+    "export",
+    "listing",
+    "look",
+    "profile",
+    "run_search",
+    "scale",
+    "test",
+    "train",
+]

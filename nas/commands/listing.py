@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import fields
 from enum import StrEnum
 from typing import Annotated
 
@@ -125,11 +126,20 @@ def _datasets() -> Rows:
 def _recipes() -> Rows:
     from nas.training.recipe import RECIPES
 
-    rows: Rows = [("recipe", "epochs", "settings")]
+    shown = ("name", "epochs", "batch_size", "optimizer", "learning_rate", "schedule")
+    rows: Rows = [("recipe", "epochs", "batch", "optimizer", "rate", "schedule", "and, where it is not the default")]
     for recipe in RECIPES.values():
-        settings = {k: v for k, v in recipe.to_json().items() if k not in ("name", "epochs")}
-        rows.append((recipe.name, str(recipe.epochs), ", ".join(f"{k}={v}" for k, v in settings.items())))
+        changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in shown}
+        defaults = {field.name: field.default for field in fields(recipe)}
+        settings = [f"{name}={_short(value)}" for name, value in changed.items() if value != defaults[name]]
+        rows.append((*(_short(getattr(recipe, name)) for name in shown), ", ".join(settings)))
     return rows
+
+
+def _short(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(_short, value))
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _scores() -> Rows:

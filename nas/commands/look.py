@@ -16,23 +16,26 @@ if TYPE_CHECKING:
 
 
 @app.command()
-def report(run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, finished or not.")]) -> None:
-    """Write the page of a run; reads its files only.
+def report(
+    run: Annotated[Path, typer.Argument(metavar="FOLDER", help="Of a search, training, scaling or comparison.")],
+) -> None:
+    """Write the page of a search, training, scaling or comparison; reads its files only.
 
     Example: nas report results/nasnet-digits-evolution-1
     """
-    from nas.reporting import write_run_report
-    from nas.run import load
+    from nas.reporting import write_folder_report
 
-    loaded = load(run)
-    if loaded.repair:
-        Console(stderr=True).print(loaded.repair, highlight=False, markup=False, soft_wrap=True)
-    typer.echo(write_run_report(loaded))
+    console = Console(stderr=True)
+    typer.echo(
+        write_folder_report(run, lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True))
+    )
 
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(metavar="RUN|CELL", help="Folder of a run, or a published cell.")],
+    name: Annotated[
+        str, typer.Argument(metavar="RUN|CELL", help="Folder of a search or a training, or a published cell.")
+    ],
     out: Annotated[
         Optional[Path],  # noqa: UP045
         typer.Option(help="Picture to write: .svg, .png or .pdf. [default: cells.svg in the run, or CELL.svg here]"),
@@ -53,6 +56,7 @@ def show(
 
 def _find_cells(name: str) -> tuple[dict[str, Cell], Path]:
     """Return the cells of a run's best network or of a published name, and where their picture goes by default."""
+    from nas.finalizing import TRAINING_FILE
     from nas.run import load
     from search_spaces.genotypes import CELLS, NETWORKS, published_architecture
     from search_spaces.local_file import is_local
@@ -63,6 +67,8 @@ def _find_cells(name: str) -> tuple[dict[str, Cell], Path]:
     if published in CELLS:
         space, architecture = published_architecture(published)
         return space.cells(architecture), Path(f"{published}.svg")
+    if (Path(name) / TRAINING_FILE).exists():
+        return _trained_cells(Path(name)), Path(name) / "cells.svg"
     if not Path(name).is_dir():
         raise UnknownNameError("run folder or published cell", name, [*CELLS, *NETWORKS])
     run = load(name)
@@ -76,3 +82,13 @@ def _find_cells(name: str) -> tuple[dict[str, Cell], Path]:
     if not isinstance(found, CellSpace):
         raise InvalidInputError(f"networks of space {found.name!r} have no cells to draw.")
     return found.cells(ranked[0].trial.architecture), Path(name) / "cells.svg"
+
+
+def _trained_cells(folder: Path) -> dict[str, Cell]:
+    """Return the cells of the network of a training."""
+    from nas.training_report import summarize_training
+
+    cells = summarize_training(folder).cells
+    if not cells:
+        raise InvalidInputError(f"the network of {folder} has no cells to draw.")
+    return dict(cells)

@@ -107,7 +107,7 @@ def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tupl
         InvalidInputError: a file that holds no blueprint, or a run that left no network.
     """
     from nas.building import build as build_named
-    from nas.building import get_blueprint, space_of
+    from nas.building import build_blueprint, get_blueprint
     from search_spaces.architecture import Architecture
     from search_spaces.genotypes import CELLS, NETWORKS
 
@@ -117,8 +117,7 @@ def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tupl
     blueprint = get_blueprint(base, input_shape=shape, classes=classes)
     images = (blueprint.channels, blueprint.resolution, blueprint.resolution)
     if isinstance(blueprint.network, Architecture):
-        space = space_of(blueprint, folder=folder)
-        return lambda: space.build(blueprint), images
+        return lambda: build_blueprint(blueprint, folder=folder), images
     return lambda: build_named(blueprint), images
 
 

@@ -126,10 +126,12 @@ def resume(
     data_root: Root = None,
     table: Annotated[Folder, option("The run's table, if it lies elsewhere now.")] = None,
 ) -> None:
-    """Go on with a search or a training exactly where it was; extend a finished search.
+    """Go on with a search, a training or a comparison exactly where it was; extend a finished search.
 
     Example: nas resume results/nasnet-digits-predictor-1 --trials 100
     """
+    from nas.commands.compare import resume_compared
+    from nas.comparison.plan import is_comparison
     from nas.finalizing import TRAINING_FILE
     from nas.searching import resume as go_on
 
@@ -138,6 +140,9 @@ def resume(
         return
     changes: dict[str, Any] = {name: value for name, value in context.params.items() if name != "run"}
     changes |= {name: str(changes[name].absolute()) for name in PATHS if changes[name] is not None}
+    if is_comparison(run):
+        resume_compared(run, changes)
+        return
     _carry_out(lambda watcher: go_on(run, watcher=watcher, **changes))
 
 

@@ -182,9 +182,12 @@ def _shape(text: str | None, resolution: int | None, *, trains: bool) -> tuple[i
 
 def _carry_out(folder: Path, *, network: str, **arguments: Any) -> Family:
     """Scale, with a progress display where something is trained; Ctrl-C ends it cleanly."""
+    import sys
+
     from nas.interrupts import load_training_libraries
     from nas.progress import ProgressDisplay
     from nas.scaling.family import scale
+    from nas.scaling_report import keep_command
 
     load_training_libraries()
     console = Console(stderr=True)
@@ -195,6 +198,8 @@ def _carry_out(folder: Path, *, network: str, **arguments: Any) -> Family:
             kept = f"; what was trained is kept: give --out {folder} to go on" if folder.exists() else ""
             console.print(f"stopped{kept}", highlight=False, markup=False, soft_wrap=True)
             raise typer.Exit(1) from None
+        finally:
+            keep_command(folder, sys.argv[1:])
 
 
 def print_family(family: Family) -> None:
@@ -221,7 +226,9 @@ def print_family(family: Family) -> None:
             used = ", ".join(f"{share:.1%} of {name}" for name, share in member.used.items())
             console.print(f"{member.name}: {member.binds} binds; it uses {used}")
     if family.folder is not None:
-        console.print(f"the family: {family.folder}")
+        from nas.reporting import write_folder_report
+
+        console.print(f"the family: {family.folder}\nthe page: {write_folder_report(family.folder)}")
 
 
 def _table(family: Family) -> Table:

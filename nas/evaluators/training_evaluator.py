@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from controllers.trial import Measurement, Trial
-from nas.building import exchange_parts
+from nas.building import count_architecture, exchange_parts
 from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import trial_seed
@@ -67,7 +67,7 @@ class TrainingEvaluator:
         budget = self._budget(trial)
         seed = trial_seed(self.seed, trial)
         blueprint = replace(self.blueprint, network=trial.architecture)
-        cost = self.space.complexity(blueprint)
+        cost = count_architecture(self.space, blueprint)
         stored = self._checkpoints(trial, blueprint, seed=seed)
         start = stored.latest(below=budget) if stored and trial.continues is not None else None
         network = build_seeded(self.space, blueprint, recipe=self.recipe, seed=seed)

@@ -5,10 +5,12 @@ What torch and torchvision have is taken from there and only named here.
 
 from __future__ import annotations
 
-from nas.parts.activations import ACTIVATIONS, Maxout, make_activation
+from nas.parts.activations import ACTIVATIONS, Maxout, MaxoutActivation, make_activation
 from nas.parts.applying import Parts, apply_parts
 from nas.parts.attention import ATTENTIONS, CBAM, squeeze_excitation
 from nas.parts.colour_noise import ColourComponents, add_colour_noise
+from nas.parts.exchanging import POOLINGS
+from nas.parts.heads import HEADS
 from nas.parts.initializations import INITIALIZATIONS, initialize
 from nas.parts.normalizations import (
     NORMALIZATIONS,
@@ -25,8 +27,10 @@ __all__ = [
     "ACTIVATIONS",
     "ATTENTIONS",
     "CBAM",
+    "HEADS",
     "INITIALIZATIONS",
     "NORMALIZATIONS",
+    "POOLINGS",
     "REGULARIZERS",
     "WEIGHT_NORMALIZATIONS",
     "ColourComponents",
@@ -34,6 +38,7 @@ __all__ = [
     "DropConnectLinear",
     "Ensemble",
     "Maxout",
+    "MaxoutActivation",
     "Parts",
     "Plateau",
     "StochasticPool2d",

@@ -1,9 +1,10 @@
-"""Activation functions by name, and maxout, which torch lacks."""
+"""Activation functions by name, and maxout, which torch lacks: as a layer, and as an activation that keeps shapes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from nas.errors import InvalidInputError, UnknownNameError
@@ -23,6 +24,34 @@ EXCHANGEABLE: tuple[type[nn.Module], ...] = (
     nn.Mish,
     nn.Tanh,
 )
+
+
+class MaxoutActivation(nn.Module):
+    """The largest of several learnt affine functions of each channel: max_j (a_j x + b_j).
+
+    Maxout (Goodfellow 2013, eq. 1; https://arxiv.org/abs/1302.4389) with pieces that share the direction of the
+    layer's weights and have a slope and an intercept each, so that it keeps shapes and stands for any activation.
+    Two pieces begin as the ReLU: slopes 1 and 0. The published layer, whose pieces have all weights of their own, is
+    `Maxout` behind a layer of as many times the channels.
+    """
+
+    def __init__(self, channels: int = 1, *, pieces: int = 2, dim: int = 1) -> None:
+        """Make the functions, of each channel along a dimension its own; with one channel all share them."""
+        super().__init__()
+        slopes = torch.linspace(1, 0, pieces) if pieces > 1 else torch.ones(1)
+        self.slopes = nn.Parameter(slopes[:, None].repeat(1, channels))
+        self.intercepts = nn.Parameter(torch.zeros(pieces, channels))
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return values of the same shape."""
+        shape = [1] * x.dim()
+        shape[self.dim] = -1
+        pieces = [x * a.view(shape) + b.view(shape) for a, b in zip(self.slopes, self.intercepts, strict=True)]
+        # not amax, which needs its result for the gradient: residual blocks add to that in place
+        return torch.stack(pieces).max(dim=0).values
+
+
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,  # Nair 2010
     "leaky_relu": nn.LeakyReLU,  # Maas 2013: slope 0.01 below zero
@@ -33,6 +62,7 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "gelu": nn.GELU,  # Hendrycks 2016
     "hardswish": nn.Hardswish,  # Howard 2019
     "tanh": nn.Tanh,
+    "maxout": MaxoutActivation,  # Goodfellow 2013; its functions are one channel's own where channels are known
 }
 
 

@@ -25,6 +25,7 @@ NORMALIZATIONS: dict[str, Callable[[int, bool], nn.Module]] = {
     "layer": lambda channels, affine: nn.GroupNorm(1, channels, affine=affine),
     "instance": lambda channels, affine: nn.InstanceNorm2d(channels, affine=affine),  # Ulyanov 2016
     "group": _group,
+    "local_response": lambda channels, affine: local_response(),  # Krizhevsky 2012; it learns nothing
     "none": lambda channels, affine: nn.Identity(),
 }
 # Salimans 2016: direction and length of each output's weights apart; Miyato 2018: largest singular value 1

@@ -175,6 +175,8 @@ class Spent:
         reused: trials that were answered with a stored result.
         infeasible: trials refused before training.
         failed: trials that ended without a result.
+        trained_macs: multiply-accumulates of the forward passes of these trainings; those of the backward passes are
+            about twice as many. None if a network's, its epochs, or the number of images are unknown.
     """
 
     trained: int
@@ -183,6 +185,7 @@ class Spent:
     reused: int
     infeasible: int
     failed: int
+    trained_macs: float | None = None
 
 
 def spent(summary: RunSummary) -> Spent:
@@ -198,7 +201,18 @@ def spent(summary: RunSummary) -> Spent:
         reused=len(summary.records) - len(own),
         infeasible=statuses["infeasible"],
         failed=len(own) - statuses["ok"] - statuses["infeasible"],
+        trained_macs=_trained_macs([record for record in own if record.measurement.ok], summary),
     )
+
+
+def _trained_macs(trained: Sequence[Record], summary: RunSummary) -> float | None:
+    total = 0.0
+    for record in trained:
+        macs, epochs = metric_of(record, "macs"), _epochs_spent(record, default=summary.epochs)
+        if summary.train_images is None or macs is None or epochs is None:
+            return None
+        total += macs * epochs * summary.train_images
+    return total if trained else None
 
 
 def _epochs_spent(record: Record, *, default: int | None) -> float | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.axes import Axes
@@ -14,16 +14,11 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from controllers.trial import Objective, Record
 from nas.report.analysis import metric_of, objective_value
-from nas.report.figures import new_figure
-from nas.report.formatting import format_count, format_metric, metric_style, printable
+from nas.report.chart_axes import FONT_SIZE, HALF, NARROW, WIDE, log_ticks, make_axes, short_count
+from nas.report.formatting import format_metric, metric_style, printable
 from nas.report.pareto import pareto_front
 from nas.report.theme import colour
 
-WIDE = (1040.0, 300.0)
-NARROW = (390.0, 290.0)
-HALF = (440.0, 310.0)
-FONT_SIZE = 11.5
-MARGINS = {"left": 48.0, "right": 16.0, "top": 32.0, "bottom": 50.0}
 FAR_FENCE = 3.0  # quartile distances below the lower quartile, beyond which a result is far out (Tukey 1977)
 FAILURE_HEIGHT = 0.035  # of the marks of failed trials, as a share of the chart's height
 ROOM_FOR_LABEL = 0.16  # beyond the best result, as a share of the range of results
@@ -63,7 +58,7 @@ def draw_progress(
     contenders = [point for point in points if point.number in fully]
     best = max(contenders, key=lambda point: point.score)
     label = f"{_metric_label(objective)} over {len(ordered)} trials; the best, {_value(best, objective)}, is trial "
-    figure, axes = _axes(size, label=f"{label}{best.number}.", x_label="Trial", y_label=_y_label(objective))
+    figure, axes = make_axes(size, label=f"{label}{best.number}.", x_label="Trial", y_label=_y_label(objective))
     _scale_y(axes, points, objective=objective)
     last = ordered[-1].trial.number
     axes.set_xlim(-0.5 - 0.01 * last, last + 0.5 + 0.01 * last)
@@ -100,7 +95,7 @@ def draw_tradeoff(
     label = (
         f"{_metric_label(plain)} against {name} of {len(points)} networks, {len(front)} of them on the Pareto front."
     )
-    figure, axes = _axes(size, label=label, x_label=f"{name} (log scale)", y_label=_y_label(plain))
+    figure, axes = make_axes(size, label=label, x_label=f"{name} (log scale)", y_label=_y_label(plain))
     _scale_y(axes, points, objective=plain)
     _scale_cost(axes, [point.x for point in points], cost=cost)
     _draw_dots(axes, points, size=3.6 if len(points) <= 400 else 2.4, role="dot")
@@ -151,25 +146,6 @@ def _value(point: Point, objective: Objective) -> str:
     return format_metric(objective.metric, point.y / _factor(objective))
 
 
-def _axes(size: tuple[float, float], *, label: str, x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    """Return a figure with empty axes: a few level lines, no frame, the y label above instead of turned."""
-    width, height = size
-    figure = new_figure(width, height, label=label)
-    left, bottom = MARGINS["left"] / width, MARGINS["bottom"] / height
-    right, top = 1 - MARGINS["right"] / width, 1 - MARGINS["top"] / height
-    axes = figure.add_axes((left, bottom, right - left, top - bottom), facecolor="none")
-    axes.spines[["left", "right", "top"]].set_visible(False)
-    axes.spines["bottom"].set_color(colour("dot"))
-    axes.grid(axis="y", color=colour("line"), linewidth=0.8)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=colour("muted"), labelsize=FONT_SIZE, length=0, pad=6)
-    axes.tick_params(axis="x", length=4, color=colour("dot"))
-    axes.set_xlabel(x_label, labelpad=6, color=colour("muted"), size=FONT_SIZE, parse_math=False)
-    y = 1 - 11 / height
-    figure.text(4 / width, y, y_label, color=colour("muted"), size=FONT_SIZE, va="center", parse_math=False)
-    return figure, axes
-
-
 def _scale_y(axes: Axes, points: Sequence[Point], *, objective: Objective) -> None:
     """Show the good results at a readable scale: those far worse than the rest are drawn at the edge."""
     fence = _far_fence([point.score for point in points])
@@ -201,26 +177,8 @@ def _scale_cost(axes: Axes, costs: Sequence[float], *, cost: str) -> None:
     axes.xaxis.set_major_locator(FixedLocator(log_ticks(low / pad, high * pad)))
     axes.xaxis.set_minor_locator(NullLocator())
     counted = metric_style(cost).kind in ("params", "macs")
-    write = (lambda value: _short_count(value, kind=metric_style(cost).kind)) if counted else "{:.4g}".format
+    write = (lambda value: short_count(value, kind=metric_style(cost).kind)) if counted else "{:.4g}".format
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
-
-
-def _short_count(value: float, *, kind: str) -> str:
-    """Return a count without trailing zeros: ``2M``, ``1.5M``."""
-    text = format_count(value, kind=kind)
-    return f"{text[:-1].rstrip('0').rstrip('.')}{text[-1]}" if "." in text else text
-
-
-def log_ticks(low: float, high: float) -> list[float]:
-    """Return three to seven round numbers between two positive ones, for a logarithmic axis."""
-    exponents = range(math.floor(math.log10(low)), math.floor(math.log10(high)) + 1)
-    steps: Iterable[Sequence[float]] = ((1,), (1, 3), (1, 2, 5), (1, 1.5, 2, 3, 5, 7))
-    ticks: list[float] = []
-    for digits in steps:
-        ticks = [digit * 10.0**e for e in exponents for digit in digits if low <= digit * 10.0**e <= high]
-        if len(ticks) >= 3:
-            return ticks[:: math.ceil(len(ticks) / 7)]
-    return [float(tick) for tick in MaxNLocator(nbins=4).tick_values(low, high) if low <= tick <= high]
 
 
 def _draw_dots(axes: Axes, points: Sequence[Point], *, size: float, role: str) -> None:
@@ -295,3 +253,6 @@ def _ring(axes: Axes, best: Point, *, objective: Objective) -> None:
         parse_math=False,
         annotation_clip=False,
     )
+
+
+__all__ = ["FONT_SIZE", "HALF", "NARROW", "WIDE", "Point", "draw_progress", "draw_tradeoff", "log_ticks", "num_far_out"]

@@ -98,13 +98,18 @@ def _network(summary: RunSummary, record: Record, *, rank: int) -> str:
     ]
     number = record.trial.number
     cells = summary.cells.get(number)
-    drawn = _cells(cells, number=number) if cells else _choices(summary, record)
+    drawn = cells_html(cells, name=f"cell-{number}") if cells else _choices(summary, record)
     title = f"<h3>{rank}. Trial {trial_link(number)}</h3>"
     return f'<article class="network"><header>{title}<p>{" &middot; ".join(facts)}</p></header>\n{drawn}</article>'
 
 
-def _cells(cells: Mapping[str, Cell], *, number: int) -> str:
-    """Return the drawings of a network's cells; cells that are one and the same are drawn once."""
+def cells_html(cells: Mapping[str, Cell], *, name: str) -> str:
+    """Return the drawings of a network's cells; cells that are one and the same are drawn once.
+
+    Args:
+        cells: by role (``normal``, ``reduction``).
+        name: what ids inside start with, different for every network of a page.
+    """
     roles: dict[Cell, list[str]] = {}
     for role, cell in cells.items():
         roles.setdefault(cell, []).append(role)
@@ -114,7 +119,7 @@ def _cells(cells: Mapping[str, Cell], *, number: int) -> str:
     for i, (drawing, names) in enumerate(zip(drawings, roles.values(), strict=True)):
         title = f"{' and '.join(names)} cell".capitalize()
         drawing.set_label(f"{title}. {drawing.get_label()}")
-        svg = figure_svg(drawing, name=f"cell-{number}-{i}", scale=max(scale, SMALLEST_SCALE))
+        svg = figure_svg(drawing, name=f"{name}-{i}", scale=max(scale, SMALLEST_SCALE))
         smallest = SMALLEST_SCALE * _width(drawing)
         svg = svg.replace("<svg ", f'<svg style="min-width:{smallest:.0f}px" ', 1)
         figures.append(f"<div><h4>{text(title)}</h4>{figure(svg)}</div>")

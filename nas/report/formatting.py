@@ -11,7 +11,10 @@ Kind = Literal["share", "params", "macs", "seconds", "milliseconds", "number"]
 MISSING = "-"
 PERCENT = 0.01
 # unit -> its size, smallest first; a count is given in the largest unit that leaves at least 1
-COUNT_UNITS: dict[str, dict[str, float]] = {"params": {"K": 1e3, "M": 1e6}, "macs": {"M": 1e6, "G": 1e9}}
+COUNT_UNITS: dict[str, dict[str, float]] = {
+    "params": {"K": 1e3, "M": 1e6},
+    "macs": {"M": 1e6, "G": 1e9, "T": 1e12, "P": 1e15, "E": 1e18},
+}
 STATUS_WORDS = {"out_of_memory": "out of memory"}  # all other statuses are words already
 
 

@@ -8,6 +8,7 @@ from controllers.trial import Objective, Record
 from nas.report.analysis import Spent, best_record, epochs_of, metric_of, objective_value, spent
 from nas.report.formatting import (
     REPORTED,
+    format_count,
     format_duration,
     format_metric,
     format_number,
@@ -15,22 +16,26 @@ from nas.report.formatting import (
     metric_style,
 )
 from nas.report.markup import code, definitions, section, text, trial_link
+from nas.report.page_header import PageHeader, figure_of, page_header
 from nas.report.summary import RunSummary
 
 NOTED = ("trial", "epochs", "test_correct", "test_images")  # final metrics that are told beside others, or elsewhere
-STATUS_TEXTS = {"running": "still running", "finished": "finished", "interrupted": "interrupted"}
 
 
 def headline(summary: RunSummary) -> str:
     """Return the top of the page: the best network in numbers, where it lies, and what had been asked."""
     best, cost = best_record(summary), spent(summary)
-    status = f'<span class="status {summary.status}">{STATUS_TEXTS[summary.status]}</span>'
-    return (
-        f'<header>\n<p class="overline">Architecture search <b>{text(summary.name)}</b>{status}</p>\n'
-        f"<h1>{_title(summary, best)}</h1>\n{_lead(summary, best, cost)}\n"
-        f"{_answer(summary, best) if best else ''}\n"
-        f"{definitions({path: text(what) for path, what in summary.files.items()}, style='files')}\n"
-        f"{_asked(summary)}</header>\n"
+    return page_header(
+        PageHeader(
+            "Architecture search",
+            summary.name,
+            summary.status,
+            title=_title(summary, best),
+            lead=_lead(summary, best, cost),
+            answer=_answer(summary, best) if best else "",
+            files=summary.files,
+            asked=_asked(summary),
+        )
     )
 
 
@@ -58,7 +63,7 @@ def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
         parts.append(f"{format_number(cost.failed)} failed")
     so_far = " so far" if summary.status == "running" else ""
     ended = f" Ended: {text(summary.reason.rstrip('.'))}." if summary.reason else ""
-    return f'<p class="lead">{found}{", ".join(parts)}{so_far}.{ended}</p>'
+    return f"{found}{', '.join(parts)}{so_far}.{ended}"
 
 
 def _answer(summary: RunSummary, best: Record) -> str:
@@ -70,13 +75,13 @@ def _answer(summary: RunSummary, best: Record) -> str:
         label, found, final = metric_style(name).label, metric_of(best, name), summary.final.get(name)
         if found is not None:
             note = searched if metric_style(name).kind == "share" else ""
-            entries[label] = _figure(format_metric(name, found), note=note)
+            entries[label] = figure_of(format_metric(name, found), note=note)
         if final is not None and final != found:
             title, note = label if found is None else f"{label}, retrained", _retrained_note(name, summary.final)
-            entries[title] = _figure(format_metric(name, final), note=note)
+            entries[title] = figure_of(format_metric(name, final), note=note)
     if summary.objective.target is not None:
         note = f"weighed by {label_in_sentence(summary.objective.cost)}"
-        entries["Objective"] = _figure(f"{objective_value(best, summary.objective):.4g}", note=note)
+        entries["Objective"] = figure_of(f"{objective_value(best, summary.objective):.4g}", note=note)
     others = {
         metric_style(name).label: text(format_metric(name, value))
         for name, value in summary.final.items()
@@ -111,11 +116,7 @@ def _epochs(count: float) -> str:
     return f"{count:g} epoch{'' if count == 1 else 's'}"
 
 
-def _figure(value: str, *, note: str) -> str:
-    return text(value) + (f"<small>{text(note)}</small>" if note else "")
-
-
-def _asked(summary: RunSummary) -> str:
+def _asked(summary: RunSummary) -> dict[str, str]:
     """Return what was asked, as terms and values."""
     settings = summary.settings
     numbers = {"Trials": settings.trials, "Workers": settings.workers, "Seed": settings.seed}
@@ -129,8 +130,7 @@ def _asked(summary: RunSummary) -> str:
         **{name: "" if number is None else number for name, number in numbers.items()},
         **settings.others,
     }
-    shown = definitions({term.replace("_", " "): text(value) for term, value in pairs.items()}, style="facts")
-    return f'<div class="asked">{shown}</div>'
+    return {term.replace("_", " "): text(value) for term, value in pairs.items()}
 
 
 def _objective_words(objective: Objective) -> str:
@@ -153,6 +153,7 @@ def spent_section(summary: RunSummary) -> str:
         "Worker time": format_duration(cost.worker_s),
         "Networks evaluated" if summary.epochs is None else "Networks trained": format_number(cost.trained),
         "Network-epochs": epochs,
+        "MACs trained": macs_words(cost.trained_macs),
         "Reused results": format_number(cost.reused),
         "Infeasible, not trained": format_number(cost.infeasible),
         "Failed": format_number(cost.failed),
@@ -160,10 +161,20 @@ def spent_section(summary: RunSummary) -> str:
     return section("What was spent", definitions(pairs, style="facts"), anchor="spent")
 
 
+def macs_words(trained: float | None) -> str:
+    """Return the MACs of trainings, as HTML; nothing for None."""
+    return "" if trained is None else figure_of(format_count(trained, kind="macs"), note="forward passes")
+
+
 def repeat_section(summary: RunSummary) -> str:
     """Return the command lines and the versions that the results depend on."""
-    commands = {what: f"<pre>{text(line)}</pre>" for what, line in summary.commands.items()}
-    versions = {name: code(version) for name, version in summary.versions.items()}
+    return repeat(summary.commands, summary.versions)
+
+
+def repeat(commands: Mapping[str, str], versions: Mapping[str, str]) -> str:
+    """Return the section of command lines, by what they do, and versions, by package."""
+    commands = {what: f"<pre>{text(line)}</pre>" for what, line in commands.items()}
+    versions = {name: code(version) for name, version in versions.items()}
     body = definitions(commands, style="commands")
     if versions:
         body += f'<div class="asked">{definitions(versions, style="facts")}</div>'

@@ -38,6 +38,7 @@ dt{color:var(--muted);font-size:13px}
 .answer small{display:block;font-size:13px;font-weight:400;letter-spacing:0;color:var(--muted)}
 .facts{display:grid;grid-template-columns:repeat(auto-fill,minmax(190px,1fr));gap:14px 28px}
 header .facts dt::first-letter{text-transform:uppercase}
+.facts small{display:block;color:var(--muted)}
 .facts dd{overflow-wrap:anywhere;font-variant-numeric:tabular-nums}
 .files{display:grid;gap:4px;margin-top:22px}
 .files div{display:grid;grid-template-columns:minmax(0,30rem) 1fr;gap:0 20px}
@@ -46,6 +47,7 @@ header .facts dt::first-letter{text-transform:uppercase}
 .files dd{color:var(--muted)}
 .asked{margin-top:24px;padding-top:22px;border-top:1px solid var(--line)}
 .commands dt{margin:14px 0 4px}
+.commands pre{white-space:pre-wrap;overflow-wrap:anywhere}
 .scroll{overflow-x:auto}
 figure{margin:0}
 figure svg{display:block;height:auto;max-width:100%;font-family:inherit}
@@ -56,6 +58,7 @@ figcaption{margin-top:8px;max-width:88ch}
 .keys{display:flex;flex-wrap:wrap;gap:2px 20px;max-width:none}
 .key::before{content:"";display:inline-block;width:14px;height:0;margin-right:6px;vertical-align:middle;
   border-top:2px solid var(--accent)}
+.key.second::before{border-color:var(--best)}
 .key.dot::before{width:6px;height:6px;border:0;border-radius:50%;background:var(--dot)}
 .key.ring::before{width:11px;height:11px;border:2px solid var(--best);border-radius:50%}
 .key.tick::before{width:0;height:8px;border:0;border-left:2px solid var(--dot)}
@@ -80,6 +83,7 @@ tbody th{font-weight:400}
 thead th{color:var(--muted);font-weight:500;font-size:13px;vertical-align:bottom}
 .n{text-align:right}
 .tall{max-height:34rem;overflow:auto}
+.long{content-visibility:auto;contain-intrinsic-size:auto 34rem}
 .tall thead th{position:sticky;top:0;background:var(--page);z-index:1;border-bottom:0;
   box-shadow:inset 0 -1px var(--line)}
 th button{all:unset;cursor:pointer;white-space:nowrap}
@@ -90,6 +94,7 @@ th.n button::before,th:not(.n) button::after{content:"\\2195";display:inline-blo
 th[aria-sort=ascending] button,th[aria-sort=descending] button{color:var(--ink)}
 th.n[aria-sort=ascending] button::before,th:not(.n)[aria-sort=ascending] button::after{content:"\\2191";opacity:1}
 th.n[aria-sort=descending] button::before,th:not(.n)[aria-sort=descending] button::after{content:"\\2193";opacity:1}
+tbody tr{scroll-margin-top:2.5rem}
 tr:target>*{background:var(--panel)}
 tr.best>*{font-weight:650}
 .bad{color:var(--bad)}
@@ -118,9 +123,11 @@ footer{padding-top:24px;padding-bottom:48px;color:var(--muted);font-size:13px}
   .narrow svg{width:100%}
   .pair{grid-template-columns:1fr}
   .tall{max-height:28rem}
+  .long{contain-intrinsic-size:auto 28rem}
 }
 @media print{
   .scroll,.tall{overflow:visible;max-height:none}
+  .long{content-visibility:visible}
   section{break-inside:avoid-page}
 }
 """

@@ -62,6 +62,7 @@ class RunSummary:
         simulated_s: time on the simulated clock; None if there was none.
         epochs: epochs of a trial that has no budget of its own; None if unknown.
         reason: why the run ended, in words.
+        train_images: images that a network sees in an epoch of training; None where nothing is trained.
     """
 
     name: str
@@ -81,6 +82,7 @@ class RunSummary:
     simulated_s: float | None = None
     epochs: int | None = None
     reason: str = ""
+    train_images: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown status, and keep one record per trial."""

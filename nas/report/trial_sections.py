@@ -25,6 +25,7 @@ from nas.report.summary import RunSummary
 
 LONGEST_NOTE = 90  # characters of an error in the table; the whole text stands among the failures
 LONGEST_ERROR = 4000
+LONG_TABLE = 300  # rows, more than its box shows
 MOST_FAILURES = 25  # different reasons that are shown
 MOST_NUMBERS = 15  # trials named for each
 MOST_CHANGES = 6  # decisions named in one step of a lineage
@@ -50,7 +51,9 @@ def trials_section(summary: RunSummary) -> str:
     winner = best.trial.number if best else None
     rows = [_row(record, shown, winner=winner) for record in records]
     headers = [header_cell("Trial", numeric=True), *(column.header for column in shown)]
-    body = table(headers, rows, label="All trials", sortable=True, style="tall")
+    # a browser lays a long table out when it comes into view: half of the time that the page takes to open
+    style = "tall long" if len(rows) >= LONG_TABLE else "tall"
+    body = table(headers, rows, label="All trials", sortable=True, style=style)
     return section("All trials", body, anchor="trials")
 
 

@@ -54,6 +54,8 @@ def count(blueprint: Blueprint, folder: Path | None = None) -> Complexity:
         InvalidInputError: a size that the network cannot take.
     """
     plain = replace(blueprint, auxiliary=False)
+    if plain.parts:
+        return count_network(lambda: build_blueprint(plain, folder=folder), Sizes.of(plain))
     if isinstance(plain.network, Architecture):
         return space_of(plain, folder=folder).complexity(plain)
     images = Sizes.of(plain)
@@ -65,6 +67,8 @@ def count(blueprint: Blueprint, folder: Path | None = None) -> Complexity:
 
 def is_quick(blueprint: Blueprint, folder: Path | None = None) -> bool:
     """Return whether a count takes milliseconds: then many of them can be made to find a member."""
+    if blueprint.parts:
+        return False
     if isinstance(blueprint.network, Architecture):
         return isinstance(space_of(blueprint, folder=folder), CellSpace | MBConvSpace | NasBench201Space)
     return resolve(blueprint.network).name in DESIGNS

@@ -50,15 +50,19 @@ class Point:
         blueprint: the network.
         law: the kind of point: ``grid``, ``base``, or a law of the ablation.
         coefficients: of a point of the grid; None for others.
+        seeds: at most so many trainings; None for as many as the others.
+        folder: where a user's own space is kept; None where the whole space of points has one for all.
     """
 
     label: str
     blueprint: Blueprint
     law: str = "grid"
     coefficients: Coefficients | None = None
+    seeds: int | None = None
+    folder: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a JSON-ready dict."""
+        """Return a JSON-ready dict: what is trained, and not how often or where its code lies."""
         coefficients = self.coefficients.to_json() if self.coefficients else None
         blueprint = self.blueprint.to_json()
         return {"label": self.label, "blueprint": blueprint, "law": self.law, "coefficients": coefficients}
@@ -111,6 +115,10 @@ class PointSpace(SearchSpace):
         self.points = tuple(points)
         self.num_seeds = seeds
         self.folder = folder
+        # seed by seed, so that more seeds come behind what there is
+        self.trainings = tuple(
+            (i, seed) for seed in range(seeds) for i, point in enumerate(points) if seed < (point.seeds or seeds)
+        )
 
     def point(self, architecture: Architecture) -> Point:
         """Return the point of an architecture of this space."""
@@ -130,11 +138,16 @@ class PointSpace(SearchSpace):
 
     def build(self, blueprint: Blueprint) -> nn.Module:
         """Return the point's network."""
-        return build_blueprint(self.member(blueprint), folder=self.folder)
+        return build_blueprint(self.member(blueprint), folder=self.source_of(blueprint))
 
     def complexity(self, blueprint: Blueprint) -> Complexity:
         """Return what the point's network costs."""
-        return count(self.member(blueprint), self.folder)
+        return count(self.member(blueprint), self.source_of(blueprint))
+
+    def source_of(self, blueprint: Blueprint) -> Path | None:
+        """Return where the code of a point's own space is kept; None for spaces that come with the package."""
+        assert isinstance(blueprint.network, Architecture)
+        return self.point(blueprint.network).folder or self.folder
 
     @property
     def num_networks(self) -> int:
@@ -151,8 +164,8 @@ class Enumeration(Controller):
     def propose(self, number: int, rng: np.random.Generator) -> Proposal | None:
         """Return the next point, or None behind the last."""
         assert isinstance(self.space, PointSpace)
-        seed, point = divmod(number, len(self.space.points))
-        return None if seed >= self.space.num_seeds else Proposal(self.space.architecture((point, seed)))
+        trainings = self.space.trainings
+        return Proposal(self.space.architecture(trainings[number])) if number < len(trainings) else None
 
     def learn(self, record: Record) -> None:
         """Take in the record; nothing follows from it."""
@@ -298,5 +311,5 @@ def summarize(space: PointSpace, records: Sequence[Record]) -> tuple[TrainedPoin
         values = found[point.blueprint]
         spread = statistics.stdev(values) if len(values) > 1 else 0.0
         accuracy = Accuracy(statistics.fmean(values), spread, len(values)) if values else None
-        trained.append(TrainedPoint(point, count(point.blueprint, space.folder), accuracy))
+        trained.append(TrainedPoint(point, count(point.blueprint, point.folder or space.folder), accuracy))
     return tuple(trained)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError, NASError
-from nas.journal import FILE_NAME, Journal
+from nas.journal import FILE_NAME, Event, Journal
 from nas.scaling.dimensions import Scaler
 from nas.scaling.grid import Enumeration, Point, PointProblem, PointSpace, TrainedPoint, summarize
 from nas.scaling.laws import FAST, PUBLISHED, SINGLE, Coefficients, Law, grid_coefficients
@@ -78,16 +78,38 @@ def train_points(
     controller = Enumeration(space, config.objectives, config.seed)
     session = Session(config, folder, training.watcher, problem, controller)
     training.watcher.prepared(folder, config, problem.describe())
-    run = session.carry_out(*_open(folder, problem))
+    run = session.carry_out(*open_journal(folder, problem), None)
     return summarize(space, run.records)
 
 
-def _open(folder: Path, problem: PointProblem) -> tuple[Journal, tuple[Any, ...], None]:
-    """Return the journal of a new training, or of one to go on with, and its events."""
+class Lasting(Protocol):
+    """What is trained in a folder, as far as its journal is concerned: see `nas.problem.Problem`."""
+
+    @property
+    def config(self) -> SearchConfig:
+        """Data, recipe, seed and executor."""
+        ...
+
+    def identity(self) -> dict[str, Any]:
+        """Return what the journal's first line keeps."""
+        ...
+
+    def check_identity(self, header: Mapping[str, Any], *, folder: Path) -> None:
+        """Refuse to go on with something else."""
+        ...
+
+
+def open_journal(folder: Path, problem: Lasting) -> tuple[Journal, tuple[Event, ...]]:
+    """Return the journal of a new training, or of one to go on with, and its events.
+
+    Raises:
+        JournalError: the folder's journal is damaged, or another process writes it.
+        InvalidInputError: the folder holds another training.
+    """
     config = problem.config
     if not (folder / FILE_NAME).exists():
         header = {"config": config.to_json(), "versions": versions(), **problem.identity(), "time": time.time()}
-        return Journal.create(folder, header), (), None
+        return Journal.create(folder, header), ()
     journal, content = Journal.reopen(folder)
     try:
         before = SearchConfig.from_json(content.header["config"])
@@ -99,7 +121,7 @@ def _open(folder: Path, problem: PointProblem) -> tuple[Journal, tuple[Any, ...]
     except BaseException:
         journal.close()
         raise
-    return journal, content.events, None
+    return journal, content.events
 
 
 def _lasting(config: SearchConfig) -> dict[str, Any]:

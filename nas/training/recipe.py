@@ -18,6 +18,7 @@ _COUNTS = {"epochs": 1, "batch_size": 1, "accumulation": 1, "patience": 0, "deca
 _SHARES = ("momentum", "warmup", "label_smoothing", "drop_path", "squared_momentum", "average")
 _AMOUNTS = ("weight_decay", "gradient_clip", "auxiliary_weight", "colour_noise")
 _FLAGS = ("nesterov", "augment", "flip_test")
+_TEST_CROPS = (1, 10)
 # Fields of the first recipes. The others are written only where they are not the default, so that what was recorded
 # before there were others reads, and compares, as ever.
 _ALWAYS_WRITTEN = (
@@ -62,6 +63,8 @@ class Recipe:
         colour_noise: deviation of AlexNet's colour noise (Krizhevsky 2012, 4.1: 0.1); 0 for none.
         policy: an augmentation policy of torchvision, drawn for every image.
         flip_test: whether an image's logits are the mean over it and its mirror image when the network is measured.
+        test_crops: 1, or 10 for ten-crop testing: probabilities for a test image are the mean over four corners, the
+            centre and their mirror images (Krizhevsky 2012, 4.1); see `nas.training.measuring`. Validation takes one.
         accumulation: parts that a batch is computed in, one after the other, to save memory.
         patience: epochs without a higher validation accuracy after which training stops, with the best epoch's
             weights; 0 for never, with the last ones.
@@ -96,6 +99,7 @@ class Recipe:
     colour_noise: float = 0.0
     policy: Policy = "none"
     flip_test: bool = False
+    test_crops: int = 1
     accumulation: int = 1
     patience: int = 0
 
@@ -125,6 +129,10 @@ class Recipe:
         self._check("decay_factor", lambda value: 0 < value < 1, "in (0, 1)")
         if self.stochastic_depth is not None:
             self._check("stochastic_depth", lambda value: 0 <= value < 1, "in [0, 1)")
+        if isinstance(self.test_crops, bool) or self.test_crops not in _TEST_CROPS:
+            raise self._error("test_crops", "1 or 10")
+        if self.test_crops > 1 and self.flip_test:
+            raise self._error("test_crops", "1 with flip_test: ten crops hold mirror images already")
         if self.accumulation > self.batch_size:
             raise self._error("accumulation", f"at most batch_size, {self.batch_size}")
 

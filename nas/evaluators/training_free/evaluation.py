@@ -9,6 +9,7 @@ from typing import final
 import torch
 
 from controllers.trial import Measurement, Trial
+from nas.building import count_architecture, exchange_parts
 from nas.evaluators.evaluator import trial_seed
 from nas.evaluators.training_free.minibatch import Minibatch
 from nas.evaluators.training_free.score import TrainingFreeScore, UnscorableError
@@ -43,7 +44,7 @@ class TrainingFreeEvaluator:
         """Return the score under its name, ``params`` and ``macs``; ``error`` where the network has no such score."""
         start = time.perf_counter()
         blueprint = replace(self.blueprint, network=trial.architecture, auxiliary=False)
-        cost = self.space.complexity(blueprint)
+        cost = count_architecture(self.space, blueprint)
         metrics: dict[str, float] = {"params": cost.params, "macs": cost.macs}
         if self.batch is not None:
             try:
@@ -54,7 +55,7 @@ class TrainingFreeEvaluator:
 
     def _measure(self, blueprint: Blueprint, batch: Minibatch, seed: int) -> float:
         with seeded(seed), torch.device("cpu"):
-            network = self.space.build(blueprint)
+            network = exchange_parts(self.space.build(blueprint), blueprint)
         generator = derive_torch_generator(seed, 0, "score")
         with seeded(derive_seed(seed, 0, "forward"), self.device):  # for layers that draw even in evaluation mode
             return self.score.measure(network.to(self.device), batch.to(self.device), generator=generator)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from nas.errors import InvalidInputError, UnknownNameError
-from nas.parts.activations import ACTIVATIONS, Maxout, make_activation
+from nas.parts.activations import ACTIVATIONS, Maxout, MaxoutActivation, make_activation
 
 FORMULAS = {
     "relu": lambda x: max(x, 0.0),
@@ -20,15 +20,17 @@ FORMULAS = {
     "gelu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
     "hardswish": lambda x: x * min(max(x + 3, 0.0), 6.0) / 6,
     "tanh": math.tanh,
+    "maxout": lambda x: max(x, 0.0),  # as it begins
 }
 
 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_every_activation_is_its_formula_and_leaves_its_input(name: str) -> None:
-    x = torch.linspace(-8, 8, 33)
+    x = torch.linspace(-8, 8, 33)[:, None]
     before = x.clone()
     found = make_activation(name)(x)
-    assert found.tolist() == pytest.approx([FORMULAS[name](value) for value in before.tolist()], abs=1e-5)
+    expected = [FORMULAS[name](value) for value in before.flatten().tolist()]
+    assert found.flatten().tolist() == pytest.approx(expected, abs=1e-5)
     assert torch.equal(x, before)
 
 
@@ -46,3 +48,30 @@ def test_maxout_is_the_largest_of_neighbouring_channels() -> None:
         Maxout(4)(x)
     with pytest.raises(InvalidInputError, match="pieces=0"):
         Maxout(0)
+
+
+@pytest.mark.parametrize(("dim", "shape"), [(1, (2, 3)), (1, (2, 3, 4, 5)), (-1, (2, 7, 3)), (-1, (2, 4, 5, 3))])
+def test_maxout_as_an_activation_is_the_largest_affine_function_of_each_channel(dim: int, shape: tuple[int]) -> None:
+    torch.manual_seed(0)
+    module, x = MaxoutActivation(3, pieces=4, dim=dim), torch.randn(shape)
+    module.slopes.data.normal_()
+    module.intercepts.data.normal_()
+    found = module(x)
+    for channel in range(3):
+        values = x.select(dim, channel)
+        lines = zip(module.slopes[:, channel], module.intercepts[:, channel], strict=True)
+        expected = torch.stack([values * a + b for a, b in lines]).amax(0)
+        torch.testing.assert_close(found.select(dim, channel), expected)
+
+
+def test_maxout_as_an_activation_can_be_a_ramp_an_absolute_value_and_learns() -> None:
+    """Goodfellow 2013, figure 1."""
+    module, x = MaxoutActivation(), torch.linspace(-2, 2, 9)[:, None]
+    assert torch.equal(module(x), x.relu())
+    module.slopes.data = torch.tensor([[1.0], [-1.0]])
+    result = module(x)
+    assert torch.equal(result, x.abs())
+    result += 1  # as residual blocks do
+    result.sum().backward()
+    assert module.slopes.grad is not None
+    assert module.slopes.grad.flatten().tolist() == [5.0, -5.0]

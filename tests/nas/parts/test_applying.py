@@ -42,7 +42,7 @@ def test_every_activation_goes_into_a_cell_network(name: str) -> None:
     check(network, 16)
 
 
-@pytest.mark.parametrize("name", [name for name in NORMALIZATIONS if name != "none"])
+@pytest.mark.parametrize("name", [name for name in NORMALIZATIONS if name not in ("none", "local_response")])
 def test_every_normalisation_goes_into_a_residual_network(name: str) -> None:
     network = resnet18(num_classes=5)
     params = sum(p.numel() for p in network.parameters())
@@ -137,6 +137,11 @@ def test_parts_go_to_json_and_back() -> None:
         ({"dropout": 1.0}, "dropout must be in"),
         ({"dropblock": -0.1}, "dropblock must be in"),
         ({"dropblock_size": 0}, "dropblock_size"),
+        ({"attention": "cbma"}, "Did you mean 'cbam'"),
+        ({"pooling": "stohastic"}, "Did you mean 'stochastic'"),
+        ({"head": "global"}, "Known: global_average"),
+        ({"stochastic_depth": 1.0}, "stochastic_depth must be in"),
+        ({"dropconnect": "much"}, "dropconnect must be in"),
     ],
 )
 def test_parts_that_cannot_be_are_refused(given: dict[str, Any], message: str) -> None:

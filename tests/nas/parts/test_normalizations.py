@@ -50,6 +50,7 @@ def test_local_response_is_the_paper_s() -> None:
         squares = a[:, max(0, i - 2) : i + 3].square().sum(1)
         expected[:, i] = a[:, i] / (2 + 1e-4 * squares) ** 0.75
     torch.testing.assert_close(local_response()(a), expected)
+    torch.testing.assert_close(make_normalization("local_response", 9)(a), expected)
 
 
 def network() -> nn.Sequential:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -50,6 +52,24 @@ def test_dropconnect_learns() -> None:
     assert layer.weight.grad.isfinite().all()
 
 
+def test_dropconnect_takes_rows_and_drops_the_same_weights_of_all_rows_of_an_image() -> None:
+    layer = DropConnectLinear(6, 4, p=0.5)
+    x = torch.randn(3, 1, 6).expand(3, 5, 6)
+    drawn = layer(x)
+    assert drawn.shape == (3, 5, 4)
+    torch.testing.assert_close(drawn, drawn[:, :1].expand(3, 5, 4))
+    maps = layer(torch.randn(2, 3, 5, 6))
+    assert maps.shape == (2, 3, 5, 4)
+
+
+def test_dropconnect_of_a_linear_layer_has_its_weights() -> None:
+    linear = nn.Linear(6, 4, bias=False)
+    layer, x = DropConnectLinear.of(linear, 0.5).eval(), torch.randn(3, 6)
+    assert layer.weight is linear.weight
+    assert layer.bias is None
+    assert torch.equal(layer(x), linear(x))
+
+
 def test_dropblock_drops_squares_and_keeps_the_sum() -> None:
     x = torch.ones(200, 1, 12, 12)
     dropped = DropBlock(0.1, 3)(x)
@@ -95,6 +115,21 @@ def test_stochastic_pooling_has_the_sizes_and_the_gradients_of_pooling() -> None
     assert x.grad.sum().item() == drawn.numel()
     for part in (pool(x), pool.eval()(x)):
         assert (part <= nn.MaxPool2d(3, 2)(x)).all()
+
+
+@pytest.mark.parametrize("ceil", [False, True])
+@pytest.mark.parametrize("window", [(2, 2, 0), (3, 2, 1), (3, 1, 1), ((3, 2), (2, 1), (1, 0)), (5, 3, 2), (2, 3, 0)])
+def test_stochastic_pooling_has_the_sizes_of_any_pooling(window: tuple[Any, Any, Any], ceil: bool) -> None:
+    for size in range(6, 13):
+        x = torch.rand(1, 2, size, size + 1)
+        assert StochasticPool2d(*window, ceil=ceil)(x).shape == nn.MaxPool2d(*window, ceil_mode=ceil)(x).shape
+
+
+def test_stochastic_pooling_never_draws_the_border() -> None:
+    """All values are positive, so a zero would be one of the border's; the mean leaves it out as well."""
+    pool, x = StochasticPool2d(3, 2, 1, ceil=True), torch.full((50, 2, 8, 8), 4.0)
+    assert set(pool(x).unique().tolist()) == {4.0}
+    assert set(pool.eval()(x).unique().tolist()) == {4.0}
 
 
 def test_stochastic_depth_drops_whole_images() -> None:

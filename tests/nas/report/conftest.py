@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import nas
+from controllers import make_controller
 from controllers.trial import Measurement, Record, Trial
+from nas.config import SearchConfig
+from nas.executors.serial_executor import SerialExecutor
+from nas.journal import Journal
 from nas.report.page import render_report
+from nas.report.scaling_page import render_scaling
 from nas.report.summary import RunSettings, RunSummary
+from nas.report.training_page import render_training
+from nas.scaling import grid
+from nas.scaling_report import summarize_scaling
+from nas.screening import Constraints, Screen
+from nas.search_loop import Limits, SearchLoop
+from nas.searching import versions
+from nas.training_report import summarize_training
 from search_spaces.architecture import Architecture, Decision
 from search_spaces.graph import Block, Cell, Edge
 from search_spaces.operations import OPERATION_SETS
+from search_spaces.registry import get_space
 
 DECISIONS = tuple(Decision(f"layer{i}_operation", ("conv", "pool", "skip")) for i in range(6))
 
@@ -90,3 +107,99 @@ def full_run(ok: Callable[..., Record], failed: Callable[..., Record], random_ce
 def full_page(full_run: RunSummary) -> str:
     """Return the page of that run."""
     return render_report(full_run)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Judges a network by its choices; some fail."""
+
+    def evaluate(self, trial: Trial) -> Measurement:
+        digits = trial.architecture.choices
+        if trial.number % 7 == 5:
+            return Measurement("diverged", seconds=1.5, error="loss became nan")
+        if trial.number % 7 == 6:
+            return Measurement("infeasible", error="params: 70,000 > 60,000")
+        metrics = {"val_accuracy": 0.5 + sum(digits) / 100, "params": 1e4 + sum(digits), "macs": 1e6 + digits[0]}
+        metrics |= {"epochs": float(trial.budget)} if trial.budget else {}
+        return Measurement("ok", metrics, seconds=2.0)
+
+
+def write_search(folder: Path, *, trials: int, **settings: Any) -> Path:
+    """Write the journal of a search as the program does, with results from nowhere."""
+    config = SearchConfig(**{"space": "nasbench201", "controller": "evolution", "trials": trials, **settings})
+    data = {"name": "digits", "input_shape": [1, 8, 8], "images": {"train": 100, "validation": 20}}
+    header = {"config": config.to_json(), "versions": versions(), "data": data, "time": time.time()}
+    journal = Journal.create(folder, header)
+    space = get_space(config.space)
+    options = {"population": 4, "tournament": 2} if config.controller == "evolution" else {}
+    options |= config.resolved_controller_options
+    controller = make_controller(
+        config.controller, space, objectives=config.objectives, seed=config.seed, options=options
+    )
+    loop = SearchLoop(controller, journal, Screen(space, Constraints(), lambda architecture: None))
+    loop.run(SerialExecutor(Judge()), Limits(trials))
+    journal.close()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def make_search() -> Callable[..., Path]:
+    """Return a function that writes a search's journal."""
+    return write_search
+
+
+@pytest.fixture(scope="session")
+def search_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of an evolution with failures, refusals, reused results and parents, not concluded."""
+    return write_search(tmp_path_factory.mktemp("search") / "run", trials=20)
+
+
+@pytest.fixture(scope="session")
+def training_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a finished training of a cell network."""
+    folder = tmp_path_factory.mktemp("training") / "run"
+    nas.train(
+        "nasnet-a-mobile",
+        data="digits",
+        train_limit=30,
+        depth=1,
+        width=4,
+        stem="tiny",
+        recipe_changes={"epochs": 3},
+        threads=1,
+        out=folder,
+    )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def scaling_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of a scaling with a grid of two seeds and an ablation, the trainings left out."""
+
+    def evaluate(self: grid.PointEvaluator, trial: Trial) -> Measurement:
+        cost = nas.complexity(self.space.point(trial.architecture).blueprint)
+        if trial.number == 1:
+            return Measurement("diverged", error="loss became nan")
+        accuracy = 0.5 + cost.macs / 1e9 + trial.architecture.choices[1] / 100
+        metrics = {"val_accuracy": accuracy, "params": cost.params, "macs": cost.macs}
+        return Measurement("ok", metrics, seconds=1.0)
+
+    folder = tmp_path_factory.mktemp("scaling") / "family"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grid.PointEvaluator, "evaluate", evaluate)
+        nas.scale(
+            "nasnet-a", data="digits", resolution=12, depth=2, width=4, phi=[1, 2], seeds=2, spacing=0.2, out=folder
+        )
+    return folder
+
+
+@pytest.fixture(scope="session")
+def training_page(training_folder: Path) -> str:
+    """Return the page of that training."""
+    return render_training(summarize_training(training_folder))
+
+
+@pytest.fixture(scope="session")
+def scaling_page(scaling_folder: Path) -> str:
+    """Return the page of that scaling."""
+    return render_scaling(summarize_scaling(scaling_folder))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from controllers.trial import Objective, Record
 from nas.report.analysis import (
@@ -141,3 +142,13 @@ def test_what_was_trained_longer_is_better_known(ok: Make) -> None:
 
 def test_costs_that_were_asked_for_come_before_the_sizes() -> None:
     assert cost_names(RunSummary("run", costs=("latency_ms", "macs"))) == ("latency_ms", "macs", "params")
+
+
+def test_macs_trained_are_those_of_every_epoch_and_image(ok: Make, failed: Make) -> None:
+    """2 and 5 epochs of 10 images at 4M and 3M MACs are 230M; a reused result costs nothing."""
+    records = [ok(0, 0.9, macs=4e6), ok(1, 0.9, macs=3e6, budget=5), failed(2), ok(3, 0.9, macs=3e6, reused_from=1)]
+    summary = RunSummary("run", records=records, epochs=2, train_images=10)
+    assert spent(summary).trained_macs == 230e6
+    assert spent(replace(summary, train_images=None)).trained_macs is None
+    assert spent(replace(summary, epochs=None)).trained_macs is None
+    assert spent(replace(summary, records=[failed(2)])).trained_macs is None

@@ -108,6 +108,9 @@ def test_milestones_are_read_in_any_form(given: Any) -> None:
         ("patience", -1),
         ("nesterov", 1),
         ("flip_test", "yes"),
+        ("test_crops", 5),
+        ("test_crops", True),
+        ("test_crops", "10"),
         ("label_smoothing", "much"),
         ("learning_rate", True),
     ],
@@ -125,3 +128,11 @@ def test_unknown_choices_list_the_known_ones() -> None:
 def test_every_field_is_described() -> None:
     assert Recipe.__doc__ is not None
     assert [f.name for f in fields(Recipe) if f"{f.name}:" not in Recipe.__doc__] == []
+
+
+def test_ten_crops_hold_mirror_images_and_the_default_is_written_as_ever() -> None:
+    recipe = Recipe("r", epochs=1).with_changes({"test_crops": 10})
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    assert "test_crops" not in Recipe("r", epochs=1).to_json()
+    with pytest.raises(InvalidInputError, match="mirror images already"):
+        recipe.with_changes({"flip_test": True})

@@ -1,0 +1,1 @@
+"""Networks side by side: found, scaled and hand-designed, trained alike, tested once, chance accounted for."""
