@@ -47,10 +47,19 @@ def search(*, out: str | Path | None = None, watcher: Watcher | None = None, **s
     return start(SearchConfig(**settings), out=out, watcher=watcher)
 
 
-def start(config: SearchConfig, *, out: str | Path | None = None, watcher: Watcher | None = None) -> Run:
-    """Run a new search from settings; see `search`."""
+def start(
+    config: SearchConfig, *, out: str | Path | None = None, watcher: Watcher | None = None, concludes: bool = True
+) -> Run:
+    """Run a new search from settings; see `search`.
+
+    Args:
+        config: the settings.
+        out: the run's folder.
+        watcher: told about progress.
+        concludes: whether the best network is trained to the end; where it is not, resuming does so.
+    """
     folder = Path(out) if out is not None else _new_folder(config)
-    session = Session.prepare(config, folder, watcher or Watcher())
+    session = Session.prepare(config, folder, watcher or Watcher(), concludes=concludes)
     header = {
         "config": config.to_json(),
         "versions": versions(),
@@ -73,12 +82,13 @@ def start(config: SearchConfig, *, out: str | Path | None = None, watcher: Watch
     return session.carry_out(journal, (), executor)
 
 
-def resume(folder: str | Path, *, watcher: Watcher | None = None, **changes: Any) -> Run:
+def resume(folder: str | Path, *, watcher: Watcher | None = None, concludes: bool = True, **changes: Any) -> Run:
     """Go on with a search exactly where it was, or extend a finished one.
 
     Args:
         folder: the run's folder.
         watcher: told about progress.
+        concludes: whether the best network is trained to the end.
         **changes: new values for `CHANGEABLE` settings, such as ``trials`` and ``workers``; None changes nothing.
 
     Raises:
@@ -97,7 +107,7 @@ def resume(folder: str | Path, *, watcher: Watcher | None = None, **changes: Any
             watcher.said(content.repair)
         config = _changed(SearchConfig.from_json(content.header["config"]), changes)
         config = replace(config, space=kept_specification(config.space, path))  # of a file that may have changed since
-        session = Session.prepare(config, path, watcher)
+        session = Session.prepare(config, path, watcher, concludes=concludes)
         session.problem.check_identity(content.header, folder=path)
     except BaseException:
         journal.close()

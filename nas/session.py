@@ -33,6 +33,7 @@ class Session:
         watcher: told about progress.
         problem: what is searched.
         controller: who proposes; it has learnt nothing yet.
+        concludes: whether the best network is trained to the end and left in the folder.
     """
 
     config: SearchConfig
@@ -40,14 +41,15 @@ class Session:
     watcher: Watcher
     problem: Problem
     controller: Controller
+    concludes: bool = True
 
     @classmethod
-    def prepare(cls, config: SearchConfig, folder: Path, watcher: Watcher) -> Session:
+    def prepare(cls, config: SearchConfig, folder: Path, watcher: Watcher, *, concludes: bool = True) -> Session:
         """Check all that can be checked before anything is written."""
         problem = (ImageProblem if config.table is None else TableProblem).prepare(config)
         controller = make_search_controller(config, problem.screen.space, prior=problem.make_prior())
         watcher.prepared(folder, config, problem.describe())
-        return cls(config, folder, watcher, problem, controller)
+        return cls(config, folder, watcher, problem, controller, concludes)
 
     def carry_out(self, journal: Journal, events: Sequence[Event], executor: Executor | None) -> Run:
         """Replay, search, conclude; journal and executor are closed in any case.
@@ -64,7 +66,7 @@ class Session:
             loop = SearchLoop(self.controller, journal, self.problem.screen, self.watcher.progressed)
             loop.replay(events)
             concluded = [event.data["trial"] for event in events if event.kind == "final"]
-            complete = loop.progress.evaluated >= self.config.trials and bool(concluded)
+            complete = loop.progress.evaluated >= self.config.trials and (bool(concluded) or not self.concludes)
             if not complete:
                 executor = executor or self.make_executor(events)
                 self._search(loop, executor)
@@ -76,7 +78,8 @@ class Session:
                     f"{loop.progress.last_failure or 'none'}. The journal in {self.folder} holds every reason."
                 )
             # what is there stays, unless the search went on and found a better one
-            if concluded[-1:] != [best.trial.number] or not self.problem.is_concluded(self.folder):
+            is_there = concluded[-1:] == [best.trial.number] and self.problem.is_concluded(self.folder)
+            if self.concludes and not is_there:
                 self._conclude(best, journal)
             elif complete:
                 self.watcher.said(f"{self.folder} is finished; `--trials N` extends it.")

@@ -134,7 +134,6 @@ def plan_searches(entries: Sequence[Entry], *, trials: int | None, config: Searc
 def _as_random(entry: Entry, trials: int | None, config: SearchConfig, number: int) -> SearchConfig:
     assert entry.run is not None
     assert entry.search is not None
-    trained = sum(1 for record in load(entry.run).records if record.measurement.ok and record.reused_from is None)
     return replace(
         entry.search,
         space=kept_specification(entry.search.space, entry.run),
@@ -142,7 +141,7 @@ def _as_random(entry: Entry, trials: int | None, config: SearchConfig, number: i
         controller_options={},
         prior=None,
         costs=(),
-        trials=trials or max(1, trained),
+        trials=trials or max(1, _num_trained(load(entry.run))),
         max_seconds=None,
         max_epochs=None,
         # the found search may have begun with random networks of its own seed
@@ -152,7 +151,7 @@ def _as_random(entry: Entry, trials: int | None, config: SearchConfig, number: i
 
 
 def carry_out_search(search: RandomSearch, folder: Path, watcher: Watcher, *, where: SearchConfig) -> Run:
-    """Run a random search, or go on with it; one that has ended is read.
+    """Run a random search, or go on with it; one that has ended is read. Its winner is trained with the others.
 
     Args:
         search: what to run.
@@ -163,12 +162,16 @@ def carry_out_search(search: RandomSearch, folder: Path, watcher: Watcher, *, wh
     path = folder / search.name
     if not (path / FILE_NAME).exists():
         changes = {name: getattr(where, name) for name in WHERE}
-        return start(replace(search.config, **changes), out=path, watcher=watcher)
+        return start(replace(search.config, **changes), out=path, watcher=watcher, concludes=False)
     run = load(path)
-    if run.final and len(run.records) >= search.config.trials:
+    if _num_trained(run) >= search.config.trials:
         return run
     changes = {name: getattr(where, name) for name in WHERE if name != "threads"}
-    return resume(path, watcher=watcher, **changes)
+    return resume(path, watcher=watcher, concludes=False, **changes)
+
+
+def _num_trained(run: Run) -> int:
+    return sum(1 for record in run.records if record.measurement.ok and record.reused_from is None)
 
 
 def enter_winner(search: RandomSearch, run: Run, entries: Sequence[Competitor]) -> Competitor:

@@ -183,7 +183,10 @@ def _listed(entries: Sequence[Entry]) -> str:
 
 
 def _scaled(competitors: Sequence[Competitor], wanted: float | str) -> tuple[list[Competitor], list[str]]:
-    """Return the competitors at one budget of MACs, by depth and width: all see the images that they saw before."""
+    """Return the competitors at one budget of MACs, by depth and width: all see the images that they saw before.
+
+    What cannot be scaled competes as it is, if it has no more.
+    """
     first = competitors[0]
     budget = float(first.cost.macs if isinstance(wanted, str) else wanted)
     scaled, used = [], []
@@ -204,6 +207,8 @@ def _at_macs(competitor: Competitor, budget: float) -> Blueprint:
         scaler = replace(scaler, missing=missing)
         return solve(scaler, make_law("compound"), Budgets(macs=budget)).blueprint
     except InvalidInputError as error:
+        if competitor.cost.macs <= budget:  # as it is, it has no advantage
+            return competitor.blueprint
         raise InvalidInputError(f"--equal-macs cannot scale {competitor.label}: {error}") from None
 
 

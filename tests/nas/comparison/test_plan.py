@@ -100,6 +100,12 @@ def test_a_network_that_cannot_be_scaled_is_named() -> None:
         make_plan(["cifar-resnet-20"], replace(PLAIN, equal_macs=1000.0), CONFIG)
 
 
+def test_a_smaller_network_that_cannot_be_scaled_competes_as_it_is() -> None:
+    plan = make_plan([cell(width=12), "lenet-5"], replace(PLAIN, equal_macs="first", random=0), CONFIG)
+    assert plan.competitors[1].cost == count(nas.get_blueprint("lenet-5", classes=10, input_shape=(1, 8, 8)))
+    assert any(" to 100%" in note for note in plan.notes)
+
+
 def test_all_smaller_hand_designed_networks_come_along(monkeypatch: pytest.MonkeyPatch) -> None:
     from nas.comparison import plan as plan_module
 
