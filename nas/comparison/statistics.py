@@ -6,8 +6,9 @@ if it holds against both, so the larger of the two p-values counts (an intersect
 
 **Seeds.** From five common seeds on, a paired t-test over them: equal seeds mean equal order of the images. Fewer say
 next to nothing of a network's own spread, so the standard error is that of the spread pooled over all networks of the
-comparison, as in an analysis of variance, or the pair's own where that is larger. Random architectures have no such
-pairs; theirs is Welch's t-test over architectures.
+comparison, as in an analysis of variance; where the pair's own is larger, the paired t-test it is. A network whose
+spread is out of line, by Cochran's test, says nothing of the others' and is left out of the pool. Random architectures
+have no such pairs; theirs is Welch's t-test over architectures.
 
 **Images.** With one training each, McNemar's exact test (Dietterich 1998, https://doi.org/10.1162/089976698300017197).
 With several, an image counts by the share of its trainings that are right, and the signs of the differences are
@@ -29,6 +30,7 @@ import numpy.typing as npt
 from scipy import stats
 
 LEVEL = 0.05
+OUT_OF_LINE = 0.01  # p-value of a spread that is not pooled with the others'
 NOTHING = 1e-12  # of shares, which sums of floats leave
 FLIPS = 20_000
 PAIRED_SEEDS = 5  # from which on the pair's own spread is enough
@@ -125,10 +127,11 @@ def compare_outcomes(best: Outcome, other: Outcome, spread: Pooled) -> Differenc
     gap = float(np.mean(other.accuracies) - np.mean(best.accuracies))
     error = spread.std * math.sqrt(1 / len(best.accuracies) + 1 / len(other.accuracies))
     own = gaps.std(ddof=1) / math.sqrt(len(gaps)) if len(gaps) > 1 else 0.0
-    return Difference(gap, t_test(gap, error=max(error, own), freedom=spread.freedom), images)
+    p_seeds = paired_t(gaps) if own > error else t_test(gap, error=error, freedom=spread.freedom)
+    return Difference(gap, p_seeds, images)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Pooled:
     """The standard deviation of a network's trainings, pooled over networks, and its degrees of freedom."""
 
@@ -137,11 +140,26 @@ class Pooled:
 
     @classmethod
     def of(cls, outcomes: Sequence[Outcome]) -> Pooled:
-        """Return that of these networks; networks with a single training say nothing of it."""
-        several = [np.asarray(one.accuracies) for one in outcomes if len(one.accuracies) > 1]
-        freedom = sum(len(values) - 1 for values in several)
-        squares = sum(float(((values - values.mean()) ** 2).sum()) for values in several)
+        """Return that of these networks, without those whose spread is out of line; single trainings say nothing."""
+        known = [one.accuracies for one in outcomes if len(one.accuracies) > 1]
+        spreads = sorted(cls(float(np.std(values, ddof=1)), len(values) - 1) for values in known)
+        while len(spreads) > 2 and _is_out_of_line(spreads[-1], cls._together(spreads[:-1]), of=len(spreads)):
+            spreads.pop()
+        return cls._together(spreads)
+
+    @classmethod
+    def _together(cls, spreads: Sequence[Pooled]) -> Pooled:
+        freedom = sum(one.freedom for one in spreads)
+        squares = sum(one.freedom * one.std**2 for one in spreads)
         return cls(math.sqrt(squares / freedom) if freedom else 0.0, freedom)
+
+
+def _is_out_of_line(largest: Pooled, others: Pooled, *, of: int) -> bool:
+    """Return whether the largest of so many spreads is no chance: Cochran's test, as an F test corrected for them."""
+    if others.std <= NOTHING:
+        return largest.std > NOTHING
+    ratio = (largest.std / others.std) ** 2
+    return bool(of * stats.f.sf(ratio, largest.freedom, others.freedom) < OUT_OF_LINE)
 
 
 def paired_t(gaps: npt.NDArray[np.float64]) -> float | None:

@@ -100,6 +100,33 @@ def test_few_seeds_borrow_the_spread_of_all_networks() -> None:
     assert pooled.std == pytest.approx(np.sqrt(np.mean([np.var(one.accuracies, ddof=1) for one in steady])))
 
 
+def test_an_unstable_network_does_not_hide_what_steady_ones_show() -> None:
+    """As measured once: one network of 21 points spread, and a gap of half a point among steady ones."""
+    steady = [outcome_of(0.9239, 0.0010), outcome_of(0.9193, 0.0010), outcome_of(0.9215, 0.0012)]
+    unstable = outcome_of(0.3141, 0.2957)
+    pooled = Pooled.of([*steady, unstable])
+    assert pooled == Pooled.of(steady)
+    assert pooled.freedom == 6
+    gap = compare_outcomes(steady[0], steady[1], pooled)
+    assert gap.p_seeds is not None
+    assert gap.p_seeds < LEVEL
+
+
+def test_ordinary_spreads_are_all_pooled() -> None:
+    rng = np.random.default_rng(5)
+    left_out = 0
+    for _ in range(200):
+        networks = [draw(rng, seeds=3, images=200) for _ in range(6)]
+        left_out += Pooled.of(networks).freedom < 12
+    assert left_out <= 200 * (0.01 + 4 * np.sqrt(0.01 * 0.99 / 200))  # four standard deviations
+
+
+def outcome_of(mean: float, std: float) -> Outcome:
+    """An outcome of three seeds with this mean and deviation."""
+    accuracies = (mean - std, mean, mean + std)
+    return Outcome(accuracies, (0, 1, 2), np.zeros((3, 10), dtype=np.bool_))
+
+
 def test_equal_networks_are_rarely_told_apart() -> None:
     """Of 300 pairs, at most 5 % and four standard deviations (5 %) are called different: a false alarm in 30,000."""
     rng = np.random.default_rng(1)
