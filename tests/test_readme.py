@@ -15,11 +15,15 @@ import nas
 README = (Path(__file__).parents[1] / "README.md").read_text()
 SNIPPETS = re.findall(r"<!-- run by the tests -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 FILES = re.findall(r"<!-- (\w+\.py), run by the tests -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+ALONE = re.findall(r"<!-- run by the tests in best/ -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+SMALLER = re.findall(r"<!-- run by the tests, smaller -->\n```python\n(.*?)```", README, flags=re.DOTALL)
+SIZES = {"num_samples=24": "num_samples=2", "max_t=9": "max_t=1", "epochs=9": "epochs=1", "n_trials=100": "n_trials=3"}
 FAST: dict[str, Any] = {"trials": 2, "train_limit": 100, "width": 4, "recipe_changes": {"epochs": 1}}
 
 
 def test_every_python_block_is_run() -> None:
-    assert len(SNIPPETS) == README.count("```python") - len(FILES) == 2
+    run = len(SNIPPETS) + len(FILES) + len(ALONE) + len(SMALLER)
+    assert (len(SNIPPETS), run) == (2, README.count("```python"))
 
 
 @pytest.mark.parametrize("snippet", SNIPPETS)
@@ -28,6 +32,26 @@ def test_snippet_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     search = nas.search
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(nas, "search", lambda **settings: search(**{**settings, **FAST}), raising=False)
+    exec(compile(snippet, "README.md", "exec"), {})
+
+
+def test_the_network_is_read_without_this_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nas.search(**FAST, out=tmp_path / "run")
+    monkeypatch.chdir(tmp_path / "run" / "best")
+    monkeypatch.syspath_prepend(str(tmp_path / "run" / "best"))
+    (snippet,) = ALONE
+    names: dict[str, Any] = {"images": torch.zeros(2, 1, 8, 8, dtype=torch.uint8)}
+    exec(compile(snippet, "README.md", "exec"), names)
+    assert names["logits"].shape == (2, 10)
+
+
+@pytest.mark.ray
+@pytest.mark.parametrize("snippet", SMALLER)
+def test_snippet_of_another_library_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for written, smaller in SIZES.items():
+        snippet = snippet.replace(written, smaller)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_AIR_NEW_OUTPUT", "0")
     exec(compile(snippet, "README.md", "exec"), {})
 
 
