@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from controllers.local_search import LocalSearch
     from controllers.nsga2 import NSGA2, NSGA2Options
     from controllers.optuna_adapter import OptunaSampler
+    from controllers.optuna_sampler import ControllerSampler, suggest_trial
     from controllers.predictor import PredictorSearch
     from controllers.prior import Prior
     from controllers.random_search import RandomSearch
@@ -29,6 +30,7 @@ _HOMES = {
     "Prior": "controllers.prior",
     "CONTROLLERS": "controllers.registry",
     "Controller": "controllers.controller",
+    "ControllerSampler": "controllers.optuna_sampler",
     "EvolutionOptions": "controllers.evolution",
     "LocalSearch": "controllers.local_search",
     "Measurement": "controllers.trial",
@@ -44,6 +46,7 @@ _HOMES = {
     "Trial": "controllers.trial",
     "describe_controller": "controllers.registry",
     "make_controller": "controllers.registry",
+    "suggest_trial": "controllers.optuna_sampler",
 }
 
 __all__ = [
@@ -51,6 +54,7 @@ __all__ = [
     "NSGA2",
     "Prior",
     "Controller",
+    "ControllerSampler",
     "EvolutionOptions",
     "LocalSearch",
     "Measurement",
@@ -67,6 +71,7 @@ __all__ = [
     "Trial",
     "describe_controller",
     "make_controller",
+    "suggest_trial",
 ]
 
 __getattr__ = lazy_attributes(__name__, _HOMES)

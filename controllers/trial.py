@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 from search_spaces.architecture import Architecture, expect_keys
+from search_spaces.checks import check_list, check_number, check_text, check_whole, is_finite, shown
 from search_spaces.errors import InvalidInputError, UnknownNameError
 
 Status = Literal["ok", "infeasible", "diverged", "out_of_memory", "timeout", "error", "lost"]
@@ -35,12 +36,17 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Refuse numbers and budgets below their smallest value, and a continuation of what comes later."""
-        if self.number < 0:
-            raise InvalidInputError(f"a trial's number must be >= 0, got {self.number}.")
-        if self.budget is not None and self.budget < 1:
-            raise InvalidInputError(f"a trial's budget must be at least 1 epoch, got {self.budget}.")
-        if self.continues is not None and not 0 <= self.continues < self.number:
-            raise InvalidInputError(f"trial {self.number} can continue an earlier trial only, got {self.continues}.")
+        check_whole("a trial's number", self.number, least=0)
+        if self.budget is not None:
+            check_whole("a trial's budget in epochs", self.budget, least=1)
+        for parent in self.parents:
+            check_whole("a trial's parent", parent, least=0)
+        if self.continues is not None:
+            check_whole("the trial that another continues", self.continues, least=0)
+            if self.continues >= self.number:
+                raise InvalidInputError(
+                    f"trial {self.number} can continue an earlier trial only, got {self.continues}."
+                )
 
     @property
     def root(self) -> int:
@@ -64,7 +70,11 @@ class Trial:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote; trials written before any could be continued lack that key."""
+        """Read what `to_json` wrote; trials written before any could be continued lack that key.
+
+        Raises:
+            InvalidInputError: a key is missing or unknown, or a value is of the wrong kind or out of range.
+        """
         if isinstance(data, dict):
             data = {"continues": None, **data}
         expect_keys("trial", data, {"number", "architecture", "budget", "parents", "continues"})
@@ -72,7 +82,7 @@ class Trial:
             number=data["number"],
             architecture=Architecture.from_json(data["architecture"]),
             budget=data["budget"],
-            parents=tuple(data["parents"]),
+            parents=tuple(check_list("a trial's parents", data["parents"])),
             continues=data["continues"],
         )
 
@@ -98,8 +108,12 @@ class Measurement:
         if self.status not in STATUSES:
             raise UnknownNameError("status", str(self.status), STATUSES)
         for name, value in self.metrics.items():
-            if not math.isfinite(value):
-                raise InvalidInputError(f"metric {name!r} must be finite, got {value}: record a failure instead.")
+            if not is_finite(value):
+                raise InvalidInputError(
+                    f"metric {name!r} must be finite, got {shown(value)}: record a failure instead."
+                )
+        check_number("seconds of a measurement", self.seconds)
+        check_text("the error of a measurement", self.error)
         object.__setattr__(self, "metrics", dict(self.metrics))
 
     @property
@@ -113,8 +127,14 @@ class Measurement:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidInputError: a key is missing or unknown, or a value is of the wrong kind or out of range.
+        """
         expect_keys("measurement", data, {"status", "metrics", "seconds", "error"})
+        if not isinstance(data["metrics"], dict):
+            raise InvalidInputError(f"metrics of a measurement must be a JSON object, got {shown(data['metrics'])}.")
         return cls(**data)
 
 
@@ -138,6 +158,14 @@ class Record:
     time: float = 0.0
     reused_from: int | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse what a journal could not hold or a report could not show."""
+        check_whole("the seed of a record", self.seed)
+        check_text("the worker of a record", self.worker)
+        check_number("the time of a record", self.time)
+        if self.reused_from is not None:
+            check_whole("the trial that a result is reused from", self.reused_from, least=0)
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
         return {
@@ -151,7 +179,11 @@ class Record:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidInputError: a key is missing or unknown, or a value is of the wrong kind or out of range.
+        """
         expect_keys("record", data, {"trial", "measurement", "seed", "worker", "time", "reused_from"})
         parsed = {**data, "trial": Trial.from_json(data["trial"])}
         return cls(**{**parsed, "measurement": Measurement.from_json(data["measurement"])})
@@ -180,10 +212,13 @@ class Objective:
 
     def __post_init__(self) -> None:
         """Refuse an unknown direction and a target that cannot divide."""
+        check_text("an objective's metric", self.metric)
+        check_text("an objective's cost", self.cost)
+        check_number("an objective's weight", self.weight)
         if self.direction not in get_args(Direction):
             raise UnknownNameError("direction", str(self.direction), get_args(Direction))
-        if self.target is not None and not self.target > 0:
-            raise InvalidInputError(f"an objective's target must be larger than 0, got {self.target}.")
+        if self.target is not None and not (is_finite(self.target) and self.target > 0):
+            raise InvalidInputError(f"an objective's target must be larger than 0, got {shown(self.target)}.")
 
     def score(self, measurement: Measurement) -> float | None:
         """Return the number to maximise, or None when there is no result.
@@ -216,6 +251,10 @@ class Objective:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidInputError: a key is missing or unknown, or a value is of the wrong kind or out of range.
+        """
         expect_keys("objective", data, {"metric", "direction", "cost", "target", "weight"})
         return cls(**data)

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 
 from nas.errors import InvalidInputError, JournalError, NASError
+from nas.report.formatting import printable
 
 app = typer.Typer(
     name="nas",
@@ -62,7 +63,8 @@ def main() -> None:
     try:
         app()
     except NASError as error:
-        Console(stderr=True).print(f"error: {error}", highlight=False, markup=False, soft_wrap=True)
+        line = printable(f"error: {' '.join(str(error).splitlines())}")  # names in it may hold anything
+        Console(stderr=True).print(line, highlight=False, markup=False, soft_wrap=True)
         sys.exit(2 if isinstance(error, InvalidInputError | JournalError) else 1)
     except KeyboardInterrupt:
         Console(stderr=True).print("stopped", highlight=False)

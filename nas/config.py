@@ -47,7 +47,11 @@ class SearchConfig:
         max_seconds: wall time of a session, or simulated time of the run; None for no limit.
         max_epochs: training epochs of all evaluations together; None for no limit.
         seed: every random draw derives from it.
-        executor, workers, gpus_per_worker, address, threads: where evaluations run.
+        max_failures: failed evaluations in a row that end the search.
+        trial_seconds, trial_memory_bytes: what one evaluation may take before it is stopped; see
+            `nas.executors.limits.TrialLimits`. None for no limit.
+        executor, workers, gpus_per_worker, address, threads, pin: where evaluations run; see
+            `nas.executors.ray_cluster.RayOptions`.
         device: torch device of the evaluations.
         objective, constraints: what is searched for, and within which bounds.
         costs: metrics to keep small as well; then the search is for a Pareto front.
@@ -77,12 +81,16 @@ class SearchConfig:
     trials: int = 24
     max_seconds: float | None = None
     max_epochs: int | None = None
+    max_failures: int = 20
+    trial_seconds: float | None = None
+    trial_memory_bytes: int | None = None
     seed: int = 0
     executor: ExecutorName = "serial"
     workers: int | None = None
     gpus_per_worker: float = 0.0
     address: str | None = None
     threads: int = 1
+    pin: bool = False
     device: str = "cpu"
     objective: Objective = field(default_factory=Objective)
     constraints: Constraints = field(default_factory=Constraints)

@@ -24,6 +24,7 @@ MULTI_FIDELITY = ("asha", "halving", "hyperband")
 IMAGE_SETTINGS = (
     *("space", "data", "data_root", "download", "train_limit", "resolution", "recipe", "recipe_changes"),
     *("final_recipe", "depth", "width", "stem", "parts", "evaluator", "gpus_per_worker", "device", "constraints"),
+    *("trial_seconds", "trial_memory_bytes"),
 )
 TABLE_SETTINGS = ("report_metric", "seconds_metric", "fidelities")
 
@@ -33,6 +34,7 @@ def flag(name: str) -> str:
     if name == "constraints":
         return "the bounds of params and macs"
     renamed = {"fidelities": "fidelity", "costs": "cost", "recipe_changes": "recipe-set"}
+    renamed |= {"trial_memory_bytes": "trial-memory"}
     return f"--{renamed.get(name, name).replace('_', '-')}"
 
 
@@ -90,14 +92,14 @@ def _findable(space: Any) -> str:
 
 def check_numbers(config: SearchConfig) -> None:
     """Refuse numbers out of range, and an executor that is none."""
-    for name, least in (("trials", 1), ("seed", 0), ("threads", 1)):
+    for name, least in (("trials", 1), ("seed", 0), ("threads", 1), ("max_failures", 1)):
         value = getattr(config, name)
         if value < least:
             rule = f"at least {least}" if least else ">= 0"
-            raise InvalidInputError(f"--{name} must be {rule}, got {value}.")
+            raise InvalidInputError(f"{flag(name)} must be {rule}, got {value}.")
     if config.executor not in get_args(ExecutorName):
         raise UnknownNameError("executor", str(config.executor), get_args(ExecutorName))
-    for name in ("max_seconds", "max_epochs"):
+    for name in ("max_seconds", "max_epochs", "trial_seconds", "trial_memory_bytes"):
         value = getattr(config, name)
         if value is not None and not value > 0:
             raise InvalidInputError(f"{flag(name)} must be larger than 0, got {value}.")

@@ -7,6 +7,7 @@ whole, so a killed process never leaves half of it.
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -203,7 +204,7 @@ def store_network(stored: StoredNetwork, network: nn.Module, *, source: Path | N
 
 def _command_again(run: Path) -> str:
     """Return the command that goes on with the folder of a search or of a training."""
-    return f"nas {'train' if (run / TRAINING_FILE).exists() else 'resume'} {run}"
+    return shlex.join(["nas", "train" if (run / TRAINING_FILE).exists() else "resume", str(run)])
 
 
 def _description(stored: StoredNetwork, space: SearchSpace | None) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from controllers.trial import Objective, Record
 from nas.config import SearchConfig
 from nas.executors.simulated_executor import FINISHED
 from nas.journal import FILE_NAME
+from nas.report.formatting import printable
 from nas.search_loop import Progress as SearchProgress
 from nas.training.training_loop import Epoch
 from nas.watching import Watcher
@@ -57,7 +59,8 @@ class ProgressDisplay:
         if self._folder is None or not (self._folder / FILE_NAME).exists():
             self._print("stopped before the search began; nothing was written")
         else:
-            self._print(f"stopped; every finished network is kept. Go on with: nas resume {self._folder}")
+            command = shlex.join(["nas", "resume", str(self._folder)])
+            self._print(f"stopped; every finished network is kept. Go on with: {command}")
 
     def _prepared(self, folder: Path, config: SearchConfig, lines: Sequence[str]) -> None:
         self._folder, self._trials, self._objective = folder, config.trials, config.objective
@@ -133,7 +136,7 @@ class ProgressDisplay:
             self._bar = None
 
     def _print(self, text: str) -> None:
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _workers(config: SearchConfig) -> str:

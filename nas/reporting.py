@@ -15,7 +15,7 @@ from nas.config import SearchConfig
 from nas.config_rules import TRAINING
 from nas.errors import JournalError, StorageError
 from nas.finalizing import FOLDER, TRAINING_FILE
-from nas.journal import FILE_NAME, is_being_written
+from nas.journal import FILE_NAME, is_being_written, read_journal
 from nas.report.analysis import simulated_seconds, top_records
 from nas.report.figure_sections import NUM_SHOWN
 from nas.report.frame import write_page
@@ -25,6 +25,7 @@ from nas.report.summary import RunSettings, RunStatus, RunSummary
 from nas.report.training_page import render_training
 from nas.run import SCALING_FILES, Run, load
 from nas.scaling_report import summarize_scaling
+from nas.training.runs.run import load_trained
 from nas.training_report import summarize_training
 from search_spaces.architecture import Stem
 from search_spaces.graph import Cell
@@ -52,15 +53,25 @@ class PageKind:
 
 
 def _render_search(folder: Path, say: Say) -> str:
-    run = load(folder)
-    if run.repair:
-        say(run.repair)
-    return render_report(summarize(run))
+    return render_report(summarize(load(folder)))
+
+
+def _render_training(folder: Path, say: Say) -> str:
+    if repair := load_trained(folder).repair:
+        say(repair)
+    return render_training(summarize_training(folder))
+
+
+def _tell_of_damage(folder: Path, say: Say) -> None:
+    """Say which journals in a folder have a damaged end, of which the page then knows nothing."""
+    for path in [folder / name for name in (FILE_NAME, *SCALING_FILES)]:
+        if path.name == FILE_NAME and path.exists() and (repair := read_journal(path.parent).repair):
+            say(repair)
 
 
 # the first kind that fits is taken
 PAGES: dict[str, PageKind] = {
-    "training": PageKind((TRAINING_FILE,), lambda folder, say: render_training(summarize_training(folder))),
+    "training": PageKind((TRAINING_FILE,), _render_training),
     "comparison": PageKind((COMPARISON_FILE,), lambda folder, say: render_comparison(read_comparison(folder))),
     "search": PageKind((FILE_NAME,), _render_search),
     "scaling": PageKind(SCALING_FILES, lambda folder, say: render_scaling(summarize_scaling(folder))),
@@ -80,6 +91,7 @@ def write_folder_report(folder: Path, say: Say = lambda text: None) -> Path:
     """
     for kind in PAGES.values():
         if any((folder / mark).exists() for mark in kind.marks):
+            _tell_of_damage(folder, say)
             return _write(kind.render(folder, say), folder)
     *others, last = PAGES
     raise JournalError(
@@ -102,7 +114,8 @@ def _write(page: str, folder: Path) -> Path:
     try:
         write_page(page, path)
     except OSError as error:
-        raise StorageError(f"cannot write {path}: {error.strerror}. Make room, then `nas report {folder}`.") from None
+        again = shlex.join(["nas", "report", str(folder)])
+        raise StorageError(f"cannot write {path}: {error.strerror}. Make room, then `{again}`.") from None
     return path
 
 

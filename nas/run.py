@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from controllers.trial import Record, Trial
 from nas.config import SearchConfig
-from nas.errors import InvalidInputError
+from nas.errors import InvalidInputError, JournalError
 from nas.finalizing import FOLDER, StoredNetwork, load_stored
 from nas.journal import FILE_NAME, Event, read_journal
 from nas.ranking import rank_records
@@ -23,6 +24,7 @@ from search_spaces.registry import get_space
 if TYPE_CHECKING:
     import pandas as pd
 
+CHANGED = "changed"  # the event of settings that a run goes on with from there
 POINTS = "scaling:"  # begins the space of a scaling's grid, whose points are networks and seeds
 # what `nas scale` leaves; its trainings are journals of their own
 SCALING_FILES = ("scaling.json", f"grid/{FILE_NAME}", f"ablation/{FILE_NAME}")
@@ -60,7 +62,8 @@ class Run:
         if self.is_grid:
             raise InvalidInputError(_how_to_go_on(self.folder.parent))
         if not self.final:
-            raise InvalidInputError(f"{self.folder} has no trained network yet: `nas resume {self.folder}` goes on.")
+            command = shlex.join(["nas", "resume", str(self.folder)])
+            raise InvalidInputError(f"{self.folder} has no trained network yet: `{command}` goes on.")
         if self.config.table is not None:
             return load_chosen(self.folder / FOLDER)
         return load_stored(self.folder / FOLDER)
@@ -119,21 +122,47 @@ def load(folder: str | Path) -> Run:
 
 
 def run_from_events(folder: Path, events: tuple[Event, ...], repair: str = "") -> Run:
-    """Return the run that a journal's events tell of."""
-    records = [Record.from_json(event.data) for event in events if event.kind == "told"]
-    asked = {trial.number: trial for e in events if e.kind == "asked" for trial in [Trial.from_json(e.data)]}
+    """Return the run that a journal's events tell of.
+
+    Raises:
+        JournalError: an event lacks what this version needs of it.
+        InvalidInputError: the settings cannot be read.
+    """
+    config = read_settings(folder, events)
+    try:
+        records = [Record.from_json(event.data) for event in events if event.kind == "told"]
+        asked = {trial.number: trial for e in events if e.kind == "asked" for trial in [Trial.from_json(e.data)]}
+    except InvalidInputError as error:
+        raise JournalError(f"the journal of {folder} is whole, but this version cannot read it: {error}") from None
     for record in records:
         asked.pop(record.trial.number, None)
-    finals = [event.data["metrics"] for event in events if event.kind == "final"]
+    finals = [event.data.get("metrics", {}) for event in events if event.kind == "final"]
     return Run(
         folder,
-        SearchConfig.from_json(events[0].data["config"]),
+        config,
         tuple(records),
         tuple(asked.values()),
         finals[-1] if finals else {},
         events[0].data,
         repair,
     )
+
+
+def read_settings(folder: Path, events: Sequence[Event]) -> SearchConfig:
+    """Return the settings that a run was started with, and those that it was told to go on with since.
+
+    Raises:
+        JournalError: the journal has none.
+        InvalidInputError: they cannot be read.
+    """
+    settings = events[0].data.get("config")
+    if not isinstance(settings, dict):
+        raise JournalError(f"the journal of {folder} does not say what is searched: it is no run of this package.")
+    config = SearchConfig.from_json(settings)
+    for event in events:
+        if event.kind == CHANGED:
+            config = config.with_changes(event.data)
+    return config
 
 
 def holds_scaling(folder: Path) -> bool:
@@ -150,13 +179,14 @@ def refuse_scaling(folder: Path) -> None:
     if holds_scaling(folder):
         raise InvalidInputError(_how_to_go_on(folder))
     if (folder / FILE_NAME).exists():
-        header = read_journal(folder).header
-        if str(header.get("config", {}).get("space", "")).startswith(POINTS):
+        config = read_journal(folder).header.get("config")
+        if isinstance(config, dict) and str(config.get("space", "")).startswith(POINTS):
             raise InvalidInputError(_how_to_go_on(folder.parent))
 
 
 def _how_to_go_on(folder: Path) -> str:
+    quoted = shlex.quote(str(folder))
     return (
-        f"{folder} is a scaling and no search: repeat its `nas scale` command with --out {folder}, which goes on "
-        f"where it was; `nas report {folder}` shows it."
+        f"{folder} is a scaling and no search: repeat its `nas scale` command with --out {quoted}, which goes on "
+        f"where it was; `nas report {quoted}` shows it."
     )

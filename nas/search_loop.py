@@ -7,6 +7,7 @@ was; asked trials without a result are then evaluated again with the same seed. 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -63,6 +64,7 @@ class Progress:
     fruitless_in_row: int = 0
     epochs: float = 0.0
     last_failure: str = ""
+    reasons: Counter[str] = field(default_factory=Counter)  # of the failures in a row
 
 
 Observer = Callable[[Progress, Record | None], None]
@@ -147,7 +149,7 @@ class SearchLoop:
         if progress.evaluated >= limits.trials:
             return f"{progress.evaluated} networks evaluated"
         if progress.failures_in_row >= limits.failures:
-            return f"stopped: {progress.failures_in_row} failures in a row, the last: {progress.last_failure}"
+            return _failing(progress)
         if progress.fruitless_in_row >= limits.fruitless:
             return f"stopped: {progress.fruitless_in_row} proposals in a row were infeasible or already known"
         if limits.epochs is not None and progress.epochs >= limits.epochs:
@@ -218,10 +220,12 @@ class SearchLoop:
         elif measurement.ok:
             progress.evaluated += 1
             progress.failures_in_row = 0
+            progress.reasons.clear()
         else:
             progress.failed += 1
             progress.failures_in_row += 1
             progress.last_failure = (measurement.error or measurement.status).splitlines()[-1]
+            progress.reasons[progress.last_failure] += 1
         if not free:
             progress.epochs += measurement.metrics.get("epochs_spent", 0)
         objective = self.controller.objectives[0]
@@ -229,3 +233,13 @@ class SearchLoop:
         if rank is not None and (progress.best is None or rank > (progress.best.trial.fidelity, progress.best_score)):
             progress.best, progress.best_score = record, rank[1]
         progress.in_work = len(self._running)
+
+
+def _failing(progress: Progress) -> str:
+    """Return why a search ends whose networks all fail: what failed most often, and where to read more."""
+    reason, times = progress.reasons.most_common(1)[0]
+    counted = f"{times} of them" if times < progress.failures_in_row else "all of them"
+    return (
+        f"stopped: {progress.failures_in_row} failures in a row, {counted}: {reason}. The journal holds what each "
+        "ended with, errors with their tracebacks; --max-failures allows for more"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import shlex
 import time
 from dataclasses import replace
 from importlib import metadata
@@ -13,17 +14,20 @@ from typing import Any
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError, StorageError
 from nas.journal import Journal
-from nas.run import Run, refuse_scaling
+from nas.run import CHANGED, Run, refuse_scaling, run_from_events
 from nas.session import Session
 from nas.watching import Watcher
 from search_spaces.local_file import is_local, kept_specification, save_source
 
 RESULTS = Path("results")
+CONFIG = "config.toml"
 # What may change when a run goes on: how much, and where it runs. All else decides what is found.
 CHANGEABLE = (
     *("trials", "max_seconds", "max_epochs", "executor", "workers", "gpus_per_worker", "address", "device"),
     *("data_root", "table"),
 )
+# Those that the journal keeps, so that a run that was extended and then killed goes on to its new end.
+LASTING = ("trials", "max_seconds", "max_epochs")
 
 
 def search(*, out: str | Path | None = None, watcher: Watcher | None = None, **settings: Any) -> Run:
@@ -59,6 +63,7 @@ def start(
         concludes: whether the best network is trained to the end; where it is not, resuming does so.
     """
     folder = Path(out) if out is not None else _new_folder(config)
+    config.to_toml()  # what no file can hold is refused before there is a folder
     session = Session.prepare(config, folder, watcher or Watcher(), concludes=concludes)
     header = {
         "config": config.to_json(),
@@ -73,13 +78,27 @@ def start(
         executor.close()
         raise
     try:
-        (folder / "config.toml").write_text(config.to_toml())
-        save_source(session.problem.screen.space, folder)
-    except OSError as error:
+        _keep_settings(session)
+    except BaseException:
         journal.close()
         executor.close()
-        raise StorageError(f"cannot write into {folder}: {error.strerror}. Make room, then start again.") from None
+        raise
     return session.carry_out(journal, (), executor)
+
+
+def _keep_settings(session: Session) -> None:
+    """Write what the journal says already, for people to read and to run again.
+
+    Raises:
+        StorageError: the folder cannot be written.
+    """
+    folder = session.folder
+    try:
+        save_source(session.problem.screen.space, folder)
+        (folder / CONFIG).write_text(session.config.to_toml(), encoding="utf-8")
+    except OSError as error:
+        again = shlex.join(["nas", "resume", str(folder)])
+        raise StorageError(f"cannot write into {folder}: {error.strerror}. Make room, then `{again}`.") from None
 
 
 def resume(folder: str | Path, *, watcher: Watcher | None = None, concludes: bool = True, **changes: Any) -> Run:
@@ -105,10 +124,16 @@ def resume(folder: str | Path, *, watcher: Watcher | None = None, concludes: boo
         watcher = watcher or Watcher()
         if content.repair:
             watcher.said(content.repair)
-        config = _changed(SearchConfig.from_json(content.header["config"]), changes)
+        before = run_from_events(path, content.events).config  # what cannot be read is refused before anything is said
+        config = _changed(before, changes)
+        lasting = {name: getattr(config, name) for name in LASTING if getattr(config, name) != getattr(before, name)}
         config = replace(config, space=kept_specification(config.space, path))  # of a file that may have changed since
         session = Session.prepare(config, path, watcher, concludes=concludes)
         session.problem.check_identity(content.header, folder=path)
+        if lasting:
+            journal.append(CHANGED, lasting)
+        if not (path / CONFIG).exists():  # it was killed as it began
+            _keep_settings(session)
     except BaseException:
         journal.close()
         raise

@@ -11,7 +11,10 @@ from controllers.trial import Record, Trial
 from nas.config import SearchConfig
 from nas.controller_setup import make_search_controller
 from nas.errors import InvalidInputError, NASError
+from nas.evaluators.evaluator import Evaluator
+from nas.executors.child_executor import ChildExecutor
 from nas.executors.executor import Executor
+from nas.executors.limits import TrialLimits
 from nas.executors.serial_executor import SerialExecutor
 from nas.executors.simulated_executor import SimulatedExecutor, SimulatedTime
 from nas.image_problem import ImageProblem
@@ -20,6 +23,7 @@ from nas.problem import Problem
 from nas.run import Run, load
 from nas.search_loop import Limits, SearchLoop
 from nas.table_problem import TableProblem
+from nas.training.checkpoint import CHECKPOINTS, remove_interims
 from nas.watching import Watcher
 
 
@@ -99,30 +103,41 @@ class Session:
         if config.executor == "simulated":
             limit_s, time = config.max_seconds, _simulated_time(events)
             return SimulatedExecutor(evaluator, workers=config.workers or 1, limit_s=limit_s, time=time)
+        limits = TrialLimits(config.trial_seconds, config.trial_memory_bytes)
         if config.executor == "serial":
-            if (config.workers or 1) > 1:
-                raise InvalidInputError(
-                    f"the serial executor has one worker, got --workers {config.workers}: use --executor ray."
-                )
-            import torch
-
-            torch.set_num_threads(config.threads)
-            return SerialExecutor(evaluator)
+            return _make_serial(evaluator, config, limits)
         from nas.executors.ray_executor import RayExecutor, RayOptions
 
-        options = RayOptions(config.workers, config.gpus_per_worker, config.address, config.threads)
+        options = RayOptions(
+            config.workers, config.gpus_per_worker, config.address, config.threads, limits=limits, pin=config.pin
+        )
         return RayExecutor(evaluator, options)
 
     def _search(self, loop: SearchLoop, executor: Executor) -> None:
         simulated = self.config.executor == "simulated"  # whose clock is its own, and the limit with it
         seconds = None if simulated else self.config.max_seconds
-        limits = Limits(self.config.trials, seconds, epochs=self.config.max_epochs)
+        limits = Limits(self.config.trials, seconds, self.config.max_failures, epochs=self.config.max_epochs)
         reason = loop.run(executor, limits)
+        remove_interims(self.folder / CHECKPOINTS)
         self.watcher.said(reason or "the simulated time limit is reached")
 
     def _conclude(self, best: Record, journal: Journal) -> None:
         metrics = self.problem.conclude(best, folder=self.folder, watcher=self.watcher)
         journal.append("final", {"trial": best.trial.number, "metrics": metrics})
+
+
+def _make_serial(evaluator: Evaluator, config: SearchConfig, limits: TrialLimits) -> Executor:
+    """Return one worker: this process, or one that can be stopped where trials have limits."""
+    if (config.workers or 1) > 1:
+        raise InvalidInputError(
+            f"the serial executor has one worker, got --workers {config.workers}: use --executor ray."
+        )
+    if limits.any:
+        return ChildExecutor(evaluator, limits, threads=config.threads)
+    import torch
+
+    torch.set_num_threads(config.threads)
+    return SerialExecutor(evaluator)
 
 
 def _simulated_time(events: Sequence[Event]) -> SimulatedTime:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +116,7 @@ def store_chosen(
     except OSError as error:
         raise StorageError(
             f"cannot store the chosen row in {chosen.folder}: {error.strerror}. The search itself is kept: "
-            f"make room, then `nas resume {folder}`."
+            f"make room, then `{shlex.join(['nas', 'resume', str(folder)])}`."
         ) from None
     return chosen
 

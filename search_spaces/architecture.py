@@ -6,10 +6,10 @@ builds a network or knows how one is found.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, Self, cast, get_args
 
+from search_spaces.checks import check_list, check_text, check_whole, is_finite, shown
 from search_spaces.errors import InvalidInputError, UnknownNameError
 
 Option = str | int | float | bool
@@ -49,9 +49,10 @@ class Architecture:
     choices: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Refuse indices that no decision can have."""
+        """Refuse a space without a name, and indices that no decision can have."""
+        check_text("the space of an architecture", self.space)
         if any(not isinstance(choice, int) or isinstance(choice, bool) or choice < 0 for choice in self.choices):
-            raise InvalidInputError(f"choices must be option indices >= 0, got {self.choices}.")
+            raise InvalidInputError(f"choices must be option indices >= 0, got {shown(self.choices)}.")
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
@@ -65,7 +66,7 @@ class Architecture:
             InvalidInputError: a key is missing, unknown, or the format is another one.
         """
         expect_keys("architecture", data, {"format", "space", "choices"})
-        return cls(space=str(data["space"]), choices=tuple(data["choices"]))
+        return cls(space=data["space"], choices=tuple(check_list("the choices of an architecture", data["choices"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +119,18 @@ class Blueprint:
     def __post_init__(self) -> None:
         """Refuse sizes that no network can have."""
         for field in ("resolution", "channels", "classes"):
-            value = getattr(self, field)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise InvalidInputError(f"{field} must be a whole number >= 1, got {value!r}.")
+            check_whole(field, getattr(self, field), least=1)
         for field in ("depth", "width"):
             value = getattr(self, field)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise InvalidInputError(f"{field} must be larger than 0, got {value!r}.")
+            if value is not None and not (is_finite(value) and value > 0):
+                raise InvalidInputError(f"{field} must be a number larger than 0, got {shown(value)}.")
         if self.stem not in STEMS:
             raise UnknownNameError("stem", str(self.stem), STEMS)
+        if not isinstance(self.auxiliary, bool):
+            raise InvalidInputError(f"auxiliary must be true or false, got {shown(self.auxiliary)}.")
+        for name, value in self.parts:
+            if not isinstance(value, str | bool) and not is_finite(value):
+                raise InvalidInputError(f"part {name!r} must be text, a number, true or false, got {shown(value)}.")
         object.__setattr__(self, "parts", tuple(sorted((name, value) for name, value in self.parts)))
 
     def to_json(self) -> dict[str, Any]:
@@ -144,6 +148,8 @@ class Blueprint:
             InvalidInputError: a key is missing, unknown, or the format is another one.
         """
         parts = data.get("parts", {}) if isinstance(data, dict) else {}
+        if not isinstance(parts, dict):
+            raise InvalidInputError(f"the parts of a blueprint must be a JSON object, got {shown(parts)}.")
         expect_keys("blueprint", data, {"format", "network", *_BLUEPRINT_FIELDS, *(["parts"] if parts else [])})
         network = data["network"]
         if not isinstance(network, str):
@@ -168,7 +174,8 @@ def expect_keys(kind: str, data: object, keys: set[str]) -> dict[str, Any]:
     """
     if not isinstance(data, dict):
         raise InvalidInputError(f"a {kind} must be a JSON object, got {type(data).__name__}.")
-    missing, unknown = sorted(keys - data.keys()), sorted(map(str, data.keys() - keys))
+    missing = sorted(keys - data.keys())
+    unknown = sorted(name if name.isprintable() else repr(name) for name in map(str, data.keys() - keys))
     if missing or unknown:
         raise InvalidInputError(
             f"a {kind} must have the keys {', '.join(sorted(keys))}; "
@@ -176,6 +183,6 @@ def expect_keys(kind: str, data: object, keys: set[str]) -> dict[str, Any]:
         )
     if "format" in keys and data["format"] != FORMAT_VERSION:
         raise InvalidInputError(
-            f"{kind} format {data['format']!r} is not readable here: this version reads format {FORMAT_VERSION}."
+            f"{kind} format {shown(data['format'])} is not readable here: this version reads format {FORMAT_VERSION}."
         )
     return cast(dict[str, Any], data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pickle import UnpicklingError
 from urllib.error import URLError
 
 import torch
@@ -83,11 +84,12 @@ def fetch_torchvision_weights(name: str) -> dict[str, Tensor]:
 
     weights = get_model_weights(name).DEFAULT
     try:
-        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True)
-    except (URLError, OSError, RuntimeError) as error:
+        state: dict[str, Tensor] = weights.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError, UnpicklingError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         cache = f"{torch.hub.get_dir()}/checkpoints"
         raise NASError(
-            f"cannot fetch torchvision's weights of {name}: {error}. Put {weights.url} into {cache}, "
+            f"cannot fetch torchvision's weights of {name}: {reason}. Put {weights.url} into {cache}, "
             "or give weights of your own with --weights FILE."
         ) from None
     return state

@@ -29,6 +29,7 @@ from nas.commands.search_flags import (
     option,
 )
 from nas.errors import InvalidInputError
+from nas.report.formatting import printable
 
 if TYPE_CHECKING:
     from controllers.trial import Record
@@ -158,7 +159,7 @@ class _Lines:
 
     def print(self, text: str) -> None:
         """Print a line."""
-        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+        self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
     def prepared(self, folder: Path, config: Any, lines: Any) -> None:
         """Take in what begins: the comparison, or a random search before it."""
@@ -187,7 +188,7 @@ class _Lines:
         if self._folder is None or not self._folder.exists():
             return "stopped before anything was trained"
         folder = self._folder if (self._folder / "compare.json").exists() else self._folder.parent  # a random search's
-        return f"stopped; what was trained is kept. Go on with: nas resume {folder}"
+        return f"stopped; what was trained is kept. Go on with: {shlex.join(['nas', 'resume', str(folder)])}"
 
 
 def print_comparison(comparison: Comparison, *, sort: str | None = None, as_json: bool = False) -> None:

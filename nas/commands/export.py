@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Annotated, Optional
 
 import typer
@@ -52,7 +53,7 @@ def export_(
     typer.echo(f"wrote {' and '.join(map(str, done.files))}")
     if format not in FORMATS:
         if format == "optuna":
-            typer.echo(f"`nas dashboard {network}` shows it")
+            typer.echo(f"`{shlex.join(['nas', 'dashboard', str(network)])}` shows it")
         return
     if done.difference is None:
         typer.echo("not checked: onnxruntime is not installed")

@@ -15,20 +15,25 @@ from nas.commands.search_flags import (
     Device,
     Epochs,
     ExecutorFlag,
+    Failures,
     Folder,
     Gpus,
     Number,
+    Pin,
     Root,
     Seconds,
     TableFile,
     Text,
     Texts,
+    TrialMemory,
     Trials,
+    TrialSeconds,
     Whole,
     Workers,
     amount,
     changed_settings,
     count,
+    given_flags,
     option,
 )
 
@@ -67,12 +72,16 @@ def search(
     trials: Trials = None,
     max_seconds: Seconds = None,
     max_epochs: Epochs = None,
+    max_failures: Failures = None,
+    trial_seconds: TrialSeconds = None,
+    trial_memory_bytes: TrialMemory = None,
     seed: Annotated[Whole, option("Every random draw derives from it. [default: 0]")] = None,
     executor: ExecutorFlag = None,
     workers: Workers = None,
     gpus_per_worker: Gpus = None,
     address: Address = None,
     threads: Annotated[Whole, option("Torch threads a worker. [default: 1]")] = None,
+    pin: Pin = False,
     device: Device = None,
     metric: Annotated[Text, option("What is searched for; with a table, its column. [default: val_accuracy]")] = None,
     direction: Annotated[Text, option("maximize or minimize the metric. [default: maximize]")] = None,
@@ -118,10 +127,14 @@ def resume(
     trials: Annotated[Whole, option("Networks in all, to extend the run. [default: as before]")] = None,
     max_seconds: Seconds = None,
     max_epochs: Epochs = None,
+    max_failures: Failures = None,
+    trial_seconds: TrialSeconds = None,
+    trial_memory_bytes: TrialMemory = None,
     executor: ExecutorFlag = None,
     workers: Workers = None,
     gpus_per_worker: Gpus = None,
     address: Address = None,
+    pin: Pin = False,
     device: Device = None,
     data_root: Root = None,
     table: Annotated[Folder, option("The run's table, if it lies elsewhere now.")] = None,
@@ -138,8 +151,8 @@ def resume(
     if (run / TRAINING_FILE).exists():
         _resume_training(run, context.params)
         return
-    changes: dict[str, Any] = {name: value for name, value in context.params.items() if name != "run"}
-    changes |= {name: str(changes[name].absolute()) for name in PATHS if changes[name] is not None}
+    changes = {name: value for name, value in given_flags(context.params).items() if name != "run"}
+    changes |= {name: str(changes[name].absolute()) for name in PATHS if name in changes}
     if is_comparison(run):
         resume_compared(run, changes)
         return
@@ -149,13 +162,13 @@ def resume(
 def _resume_training(run: Path, given: dict[str, Any]) -> None:
     """Go on with a single network's training, to which little of a search applies."""
     from nas.commands.train import carry_out_training
+    from nas.config_rules import flag
     from nas.errors import InvalidInputError
 
     taken = ("run", "device", "data_root")
-    for name, value in given.items():
-        if value is not None and name not in taken:
-            flag = name.replace("_", "-")
-            raise InvalidInputError(f"{run} is a training, which takes no --{flag}: leave it out.")
+    for name in given_flags(given):
+        if name not in taken:
+            raise InvalidInputError(f"{run} is a training, which takes no {flag(name)}: leave it out.")
     root = given["data_root"]
     settings = {"device": given["device"], "data_root": str(root.absolute()) if root else None}
     carry_out_training(str(run), settings, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Optional
 
@@ -33,6 +34,17 @@ def parse_amount(text: str) -> float:
     return amount
 
 
+def parse_bytes(text: str) -> int:
+    """Return the bytes in ``2GB``, ``512MB`` or ``1.5GiB``; a bare number is bytes."""
+    found = re.fullmatch(r"([0-9.]+)\s*(?:([kmgt])(i?))?b?", text.strip().lower())
+    try:
+        number, unit, binary = found.groups() if found else ("", None, "")
+        size = float(number) * (1024 if binary else 1000) ** (" kmgt".index(unit) if unit else 0)
+    except ValueError:
+        raise typer.BadParameter(f"an amount of memory is written like 2GB or 512MB, got {text!r}.") from None
+    return int(size)
+
+
 def option(help: str, *, metavar: str | None = None, name: str | None = None) -> Any:
     """Return a flag that nobody has to give."""
     return typer.Option(*([name] if name else []), help=help, metavar=metavar)
@@ -58,6 +70,18 @@ Address = Annotated[Text, option("A running Ray cluster: auto, or ray://host:por
 Device = Annotated[Text, option("Torch device: cpu, cuda, cuda:1. [default: cpu]")]
 Seconds = Annotated[Number, option("Start nothing new after so many seconds, simulated ones if time is.")]
 Epochs = Annotated[Whole, option("Start nothing new after so many training epochs of all networks together.")]
+Failures = Annotated[Whole, option("End the search after so many failed networks in a row. [default: 20]")]
+TrialSeconds = Annotated[Number, option("Stop a network after so many seconds, and count it as failed.")]
+TrialMemory = Annotated[
+    Whole,
+    typer.Option(
+        "--trial-memory",
+        parser=parse_bytes,
+        metavar="SIZE",
+        help="Stop a network whose worker takes more memory, such as 2GB, and count it as failed.",
+    ),
+]
+Pin = Annotated[bool, typer.Option("--pin", help="Give each Ray worker processors of its own.")]
 Root = Annotated[Folder, option("Folder that holds the data set's files.")]
 TableFile = Annotated[Folder, option("Look results up in a table of measured networks, .npz; nothing is trained.")]
 BOUNDS = ("min_params", "max_params", "min_macs", "max_macs")
@@ -78,9 +102,7 @@ def changed_settings(base: SearchConfig, flags: dict[str, Any]) -> SearchConfig:
 
     from nas.config_rules import IMAGE_SETTINGS, refuse_with_table
 
-    # a flag that may be repeated and was not given is an empty list, or an empty tuple, as Typer's versions have it
-    given = {name: value for name, value in flags.items() if value is not None and value is not False}
-    given = {name: value for name, value in given.items() if not (isinstance(value, list | tuple) and not value)}
+    given = given_flags(flags)
     changes = {name: value for name, value in given.items() if name in base.__dataclass_fields__}
     changes |= {name: str(given[name].absolute()) for name in PATHS if name in given}
     changes |= objective_changes(base, given)
@@ -100,6 +122,21 @@ def changed_settings(base: SearchConfig, flags: dict[str, Any]) -> SearchConfig:
     if "table" in changes or base.table is not None:  # said even of a flag that repeats a default
         refuse_with_table([name for name in IMAGE_SETTINGS if name in changes])
     return base.with_changes(changes)
+
+
+def given_flags(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags that were given; the address of a cluster says that Ray is meant.
+
+    Args:
+        flags: by name; None, False or empty for one that was not given.
+    """
+    # a flag that may be repeated and was not given is an empty list, or an empty tuple, as Typer's versions have it
+    given = {
+        name: value
+        for name, value in flags.items()
+        if value is not None and value is not False and not (isinstance(value, list | tuple) and not value)
+    }
+    return {"executor": "ray", **given} if "address" in given else given
 
 
 def objective_changes(base: SearchConfig, given: dict[str, Any]) -> dict[str, Any]:

@@ -126,7 +126,7 @@ def carry_out(plan: Plan, folder: Path, watcher: Watcher) -> Comparison:
     competitors = _with_winners(plan, folder, watcher)
     problem = ComparisonProblem.of(plan, competitors)
     watcher.prepared(folder, problem.config, problem.describe())
-    journal, events = open_journal(folder, problem)
+    journal, events = open_journal(folder, problem, watcher)
     try:
         records = carry_out_trainings(problem, journal, events, folder=folder, watcher=watcher)
         known = tested_of(events)
@@ -177,8 +177,13 @@ def write_comparison(comparison: Comparison) -> Path:
 
 def new_folder(plan: Plan) -> Path:
     """Return the first free name under ``results/``."""
-    first = re.sub(r"[^A-Za-z0-9.]+", "-", plan.competitors[0].label).strip("-")[:60]
+    first, data = (_plain(name)[:60] for name in (plan.competitors[0].label, plan.config.data))
     number = 1
-    while (RESULTS / f"compare-{first}-{plan.config.data}-{number}").exists():
+    while (RESULTS / f"compare-{first}-{data}-{number}").exists():
         number += 1
-    return RESULTS / f"compare-{first}-{plan.config.data}-{number}"
+    return RESULTS / f"compare-{first}-{data}-{number}"
+
+
+def _plain(name: str) -> str:
+    """Return what of a name can be part of a folder's."""
+    return re.sub(r"[^A-Za-z0-9.]+", "-", name).strip("-")

@@ -47,6 +47,11 @@ class RandomSearch:
     name: str
     like: str
 
+    def __post_init__(self) -> None:
+        """Refuse a folder outside the comparison's: the name may come from somebody else's file."""
+        if Path(self.name).name != self.name or self.name in ("", ".."):
+            raise InvalidInputError(f"a random search's folder has a plain name, got {self.name!r}.")
+
     def to_json(self) -> dict[str, Any]:
         """Return a JSON-ready dict."""
         return {"label": self.label, "config": self.config.to_json(), "name": self.name, "like": self.like}

@@ -27,6 +27,7 @@ FILE = "compare.json"  # in the folder of a comparison, and in no search's
 FORMAT = 1
 FIRST = "first"  # as the budget of MACs: those of the first competitor
 SPACES = "spaces"
+UNFINISHED = f".{FILE}.tmp"  # and spaces are what a comparison leaves that was killed as it began
 BACKWARD = 2  # a backward pass costs about twice the multiply-accumulates of a forward one
 
 
@@ -288,12 +289,12 @@ def keep_plan(plan: Plan, folder: Path) -> Plan:
     """
     if is_comparison(folder):
         _check_same(read_plan(folder), plan, folder)
-    elif folder.is_dir() and any(folder.iterdir()):
+    elif folder.is_dir() and any(path.name not in (SPACES, UNFINISHED) for path in folder.iterdir()):
         raise InvalidInputError(f"{folder} holds something else: give another --out.")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         plan = replace(plan, competitors=tuple(own_copy(one, folder) for one in plan.competitors))
-        unfinished = folder / f".{FILE}.tmp"
+        unfinished = folder / UNFINISHED
         unfinished.write_text(json.dumps(plan.to_json(), indent=2) + "\n")
         unfinished.replace(folder / FILE)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -109,8 +110,9 @@ def read_comparison(folder: str | Path) -> Comparison:
     space = comparison_space(competitors, seeds=plan.terms.seeds)
     records = tuple(Record.from_json(event.data) for event in content.events if event.kind == "told")
     results = Results(space, records, tested_of(content.events), costs_of(content.events))
+    command = shlex.join(["nas", "resume", str(path)])
     missing = len(space.trainings) - len(records)
-    notes = [*plan.notes, *([f"{missing} trainings are missing: `nas resume {path}` goes on"] if missing else [])]
+    notes = [*plan.notes, *([f"{missing} trainings are missing: `{command}` goes on"] if missing else [])]
     spent = _spent(plan, records, path, started=content.header["time"])
     rows = make_rows(competitors, results)
     return Comparison(path, plan, rows, spent, tuple(notes), content.header.get("versions", {}))

@@ -151,7 +151,7 @@ def make_table(rows: Sequence[Row], *, width: int = PLAIN_WIDTH) -> tuple[Table,
     dropped = [column for name in DISPENSABLE for column in columns if column.name == name]
     for count in range(len(dropped) + 1):
         table = _table_of(rows, [column for column in columns if column not in dropped[:count]])
-        if Console(width=PLAIN_WIDTH).measure(table).maximum <= width:
+        if Console(width=PLAIN_WIDTH, markup=False).measure(table).maximum <= width:
             return table, count
     return table, len(dropped)
 

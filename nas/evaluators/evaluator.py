@@ -12,6 +12,8 @@ from controllers.trial import Measurement, Status, Trial
 from nas.errors import DivergedError
 from search_spaces.randomness import derive_seed
 
+EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
+
 
 class Evaluator(Protocol):
     """Says what a trial is worth. It may be sent to another process, so it holds no open files."""
@@ -27,22 +29,28 @@ def trial_seed(run_seed: int, trial: Trial) -> int:
 
 
 def evaluate_safely(evaluator: Evaluator, trial: Trial) -> Measurement:
-    """Evaluate a trial; an exception becomes a failed measurement with its text, never an exception here."""
+    """Evaluate a trial; an exception becomes a failed measurement with its text, never an exception here.
+
+    So does a user's code that would end the process by ``sys.exit``.
+    """
     start = time.perf_counter()
     try:
         return evaluator.evaluate(trial)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         status = _status(error)
         text = str(error) if status in ("diverged", "out_of_memory") else traceback.format_exc(limit=-8)
         return Measurement(status, seconds=time.perf_counter() - start, error=text.strip())
 
 
-def _status(error: Exception) -> Status:
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory is at its end, of a GPU or of the machine."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    # torch's CPU allocator and CUDA's libraries report exhaustion as a plain RuntimeError
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
+
+
+def _status(error: BaseException) -> Status:
     if isinstance(error, DivergedError):
         return "diverged"
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return "out_of_memory"
-    # torch's CPU allocator reports exhaustion as a plain RuntimeError
-    if isinstance(error, RuntimeError) and "not enough memory" in str(error):
-        return "out_of_memory"
-    return "error"
+    return "out_of_memory" if is_out_of_memory(error) else "error"

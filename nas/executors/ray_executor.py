@@ -1,79 +1,50 @@
 """Evaluation on a pool of long-lived Ray actors, on this machine or on a cluster.
 
-Each actor loads torch once and holds the evaluator, data included, for the whole search; a trial then costs one
-actor call (well under a millisecond) instead of a process start. Ray restarts an actor whose process died; the
-trial that died with it is handed out again, and given up as ``lost`` when it keeps killing its worker.
+Each actor loads torch once and holds the evaluator, data included, for as long as it lives; a trial then costs one
+actor call (well under a millisecond) instead of a process start. A trial whose actor died is handed out again. It is
+given up as ``lost`` when it keeps killing its worker; that a node went away is not its fault, and is counted apart.
 """
 
 from __future__ import annotations
 
-import logging
-import os
+import time
 from collections import deque
-from dataclasses import dataclass
-from types import ModuleType
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from controllers.trial import Measurement, Trial
-from nas.errors import InvalidInputError, MissingDependencyError, NASError
-from nas.evaluators.evaluator import Evaluator, evaluate_safely
+from nas.evaluators.evaluator import Evaluator
 from nas.executors.executor import Completion, Executor
+from nas.executors.limits import ATTEMPTS, lost
+from nas.executors.ray_cluster import RayOptions, connect, import_ray
+from nas.executors.ray_pool import CHECK_S, Member, Pool
 
-ATTEMPTS = 3  # a trial that took its worker down this often is given up
+__all__ = ["ATTEMPTS", "RayExecutor", "RayOptions"]
+
+LOST_NODES = 20  # a trial whose node went away this often is given up: it may be what takes them down
 
 
 @dataclass(frozen=True, slots=True)
-class RayOptions:
-    """How the pool is laid out.
-
-    Attributes:
-        workers: actors in the pool; None for one per processor (or per GPU share) of the machine or cluster.
-        gpus_per_worker: share of a GPU that each actor gets; 0.25 puts four on one card.
-        address: a running cluster (``auto``, ``ray://host:port``); None starts Ray on this machine.
-        threads: torch threads in each actor.
-    """
-
-    workers: int | None = None
-    gpus_per_worker: float = 0.0
-    address: str | None = None
-    threads: int = 1
-
-    def __post_init__(self) -> None:
-        """Refuse a pool that cannot work."""
-        if self.workers is not None and self.workers < 1:
-            raise InvalidInputError(f"--workers must be at least 1, got {self.workers}.")
-        if self.gpus_per_worker < 0:
-            raise InvalidInputError(f"--gpus-per-worker must be >= 0, got {self.gpus_per_worker}.")
-
-
-class _Worker:
-    """What runs in each actor."""
-
-    def __init__(self, threads: int) -> None:
-        import torch
-
-        torch.set_num_threads(threads)
-        self._evaluator: Evaluator | None = None
-
-    def evaluate(self, trial: Trial, evaluator: list[Any]) -> Measurement:
-        """Evaluate a trial by the evaluator that a reference in a list stands for; fetched once in an actor's life.
-
-        The reference comes with every call, because a restarted actor has forgotten what it was given before.
-        """
-        if self._evaluator is None:
-            import ray
-
-            self._evaluator = ray.get(evaluator[0])
-        return evaluate_safely(self._evaluator, trial)
-
-
-@dataclass(slots=True)
-class _Call:
-    """A trial in work: on which actor, and for which time."""
+class _Waiting:
+    """A trial in line: how often it took a worker down, and how often it went down with a node."""
 
     trial: Trial
-    actor: int
-    attempt: int
+    deaths: int = 0
+    lost_nodes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """A trial in work: on which actor, and since when."""
+
+    waited: _Waiting
+    member: Member
+    begun: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been in work."""
+        return time.monotonic() - self.begun
 
 
 @final
@@ -85,133 +56,138 @@ class RayExecutor(Executor):
 
         Raises:
             MissingDependencyError: Ray is not installed.
-            InvalidInputError: more workers than the machine or cluster can hold.
+            InvalidInputError: more workers than the machine can hold, or no room for any.
             NASError: the cluster cannot be reached.
         """
-        self._ray = _import_ray()
+        self._ray = import_ray()
+        self._limits = options.limits
+        self._pool: Pool | None = None
         self._owns_ray = not self._ray.is_initialized()
         if self._owns_ray:
-            _start(self._ray, options)
+            connect(self._ray, options)
         try:
-            count = _pool_size(self._ray.cluster_resources(), options)
-            self._evaluator = self._ray.put(evaluator)  # once in the object store, however many actors read it
-            self._actors = self._make_actors(count, options)
+            self._pool = Pool(self._ray, evaluator, options)
         except BaseException:
             self.close()
             raise
-        self._idle = deque(range(count))
-        self._queue: deque[tuple[Trial, int]] = deque()
+        self._queue: deque[_Waiting] = deque()
         self._calls: dict[Any, _Call] = {}
-
-    def _make_actors(self, count: int, options: RayOptions) -> list[Any]:
-        actor_class = self._ray.remote(
-            num_cpus=0 if options.gpus_per_worker else 1,
-            num_gpus=options.gpus_per_worker,
-            max_restarts=-1,
-            max_task_retries=0,  # a call that died is reported to us, and we decide
-        )(_Worker)
-        return [actor_class.remote(options.threads) for _ in range(count)]
 
     @property
     def num_workers(self) -> int:
-        """Actors in the pool."""
-        return len(self._actors)
+        """Actors that the cluster has room for now, up to those asked for."""
+        return self._workers.num_workers
 
     def submit(self, trial: Trial) -> None:
         """Hand a trial to an idle actor, or put it in line."""
-        self._queue.append((trial, 1))
+        self._queue.append(_Waiting(trial))
         self._hand_out()
 
     def wait(self, timeout_s: float) -> list[Completion]:
-        """Return what the first actors to finish found."""
-        if not self._calls:
+        """Return what the first actors to finish found, and the trials that went beyond a limit."""
+        if not self._calls and not self._queue:
             return []
-        ready, _ = self._ray.wait(list(self._calls), num_returns=1, timeout=timeout_s)
-        completions = [done for reference in ready if (done := self._collect(reference))]
+        self._workers.refresh()
+        self._hand_out()
+        references = [*self._calls, *self._workers.references]
+        ready, _ = self._ray.wait(references, num_returns=1, timeout=self._patience(timeout_s))
+        completions = []
+        for reference in ready:
+            done = self._collect(reference) if reference in self._calls else self._heard(reference)
+            completions += [done] if done else []
+        completions += self._stop_overdue()
         self._hand_out()
         return completions
 
     def close(self) -> None:
         """Kill the actors; stop Ray if it was started here."""
-        for actor in getattr(self, "_actors", []):
-            self._ray.kill(actor)
-        self._actors = []
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
         if self._owns_ray:
             self._ray.shutdown()
             self._owns_ray = False
 
+    @property
+    def _workers(self) -> Pool:
+        assert self._pool is not None, "the executor is closed"
+        return self._pool
+
+    def _patience(self, timeout_s: float) -> float:
+        """Return how long to wait: up to the first time limit, and not so long that changes go unnoticed."""
+        if self._limits.seconds is not None:
+            left = [self._limits.seconds - call.seconds for call in self._calls.values()]
+            timeout_s = min([timeout_s, *left])
+        return max(0.0, min(timeout_s, CHECK_S))
+
     def _hand_out(self) -> None:
-        while self._queue and self._idle:
-            trial, attempt = self._queue.popleft()
-            actor = self._idle.popleft()
-            reference = self._actors[actor].evaluate.remote(trial, [self._evaluator])
-            self._calls[reference] = _Call(trial, actor, attempt)
+        while self._queue and (member := self._workers.take()) is not None:
+            waited = self._queue.popleft()
+            reference = member.actor.evaluate.remote(waited.trial)
+            self._calls[reference] = _Call(waited, member, time.monotonic())
 
     def _collect(self, reference: Any) -> Completion | None:
         """Return a finished call's result, or None when its trial is to be tried again."""
         call = self._calls.pop(reference)
-        self._idle.append(call.actor)
-        worker = f"ray-{call.actor}"
         try:
-            return Completion(call.trial, self._ray.get(reference), worker)
-        except self._ray.exceptions.OutOfMemoryError as error:
-            return Completion(call.trial, Measurement("out_of_memory", error=str(error)), worker)
+            measurement: Measurement = self._ray.get(reference)
+        except self._ray.exceptions.OutOfMemoryError as error:  # Ray's own watch over the node
+            self._workers.replace(call.member)
+            return _completion(call, Measurement("out_of_memory", seconds=call.seconds, error=str(error)))
         except self._ray.exceptions.RayError as error:
-            if call.attempt < ATTEMPTS:
-                self._queue.appendleft((call.trial, call.attempt + 1))
-                return None
-            text = f"its worker died {ATTEMPTS} times, last: {error}"
-            return Completion(call.trial, Measurement("lost", error=text), worker)
+            return self._died(call, error)
+        self._workers.give_back(call.member)
+        return _completion(call, measurement)
+
+    def _died(self, call: _Call, error: Exception) -> Completion | None:
+        """Put a trial whose actor died back in line, unless it has been there too often."""
+        with_node = self._workers.is_lost_with_node(call.member, error)
+        self._workers.replace(call.member)
+        waited = call.waited
+        if with_node:
+            again = replace(waited, lost_nodes=waited.lost_nodes + 1)
+        else:
+            again = replace(waited, deaths=waited.deaths + 1)
+        if again.lost_nodes >= LOST_NODES:
+            text = f"its node went away {LOST_NODES} times, last: {error}"
+            return _completion(call, Measurement("lost", seconds=call.seconds, error=text))
+        if again.deaths >= ATTEMPTS:
+            return _completion(call, replace(lost(error), seconds=call.seconds))
+        self._queue.appendleft(again)
+        return None
+
+    def _heard(self, reference: Any) -> Completion | None:
+        """Take in what the pool's own references say; return the trial that takes too much memory."""
+        heavy = self._workers.heard(reference)
+        if heavy is None:
+            return None
+        member, taken = heavy
+        guilty = [(key, call) for key, call in self._calls.items() if call.member is member]
+        if guilty and self._ray.wait([guilty[0][0]], timeout=0)[0]:  # it ended all the same
+            done = self._collect(guilty[0][0])
+            self._workers.replace(member)
+            return done
+        self._workers.replace(member)
+        if not guilty:
+            return None
+        key, call = guilty[0]
+        del self._calls[key]
+        return _completion(call, self._limits.outgrown(taken_bytes=taken, seconds=call.seconds))
+
+    def _stop_overdue(self) -> list[Completion]:
+        """Stop what has been in work for too long, by killing its process; what ended just now counts."""
+        late = [key for key, call in self._calls.items() if self._limits.is_over(seconds=call.seconds)]
+        completions = []
+        for reference in late:
+            if self._ray.wait([reference], timeout=0)[0]:
+                done = self._collect(reference)
+                completions += [done] if done else []
+                continue
+            call = self._calls.pop(reference)
+            self._workers.replace(call.member)
+            completions.append(_completion(call, self._limits.timed_out(seconds=call.seconds)))
+        return completions
 
 
-def _import_ray() -> ModuleType:
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leave GPU visibility alone, and say nothing
-    try:
-        import ray
-    except ImportError:
-        raise MissingDependencyError(
-            "the ray executor needs the package ray, which is not installed: pip install 'ray[tune]', "
-            "or use --executor serial."
-        ) from None
-    module: ModuleType = ray
-    return module
-
-
-def _start(ray: ModuleType, options: RayOptions) -> None:
-    if options.address is None and options.workers is not None and not options.gpus_per_worker:
-        _check_processors(options.workers, os.cpu_count() or 1, "this machine")
-    try:
-        ray.init(
-            address=options.address or "local",
-            include_dashboard=False if options.address is None else None,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = options.address or "on this machine"
-        raise NASError(f"cannot start or reach Ray ({where}): {error}") from None
-
-
-def _pool_size(resources: dict[str, float], options: RayOptions) -> int:
-    processors = int(resources.get("CPU", 0))
-    if not options.gpus_per_worker:
-        workers = options.workers or processors
-        _check_processors(workers, processors, "the Ray cluster")
-        return workers
-    gpus = resources.get("GPU", 0.0)
-    most = int(gpus / options.gpus_per_worker + 1e-9)
-    workers = options.workers or most
-    if not 1 <= workers <= most:
-        raise InvalidInputError(
-            f"{workers or 1} workers of {options.gpus_per_worker} GPU do not fit: Ray sees {gpus:g} GPUs, "
-            f"room for {most}. Lower --workers or --gpus-per-worker."
-        )
-    return workers
-
-
-def _check_processors(workers: int, processors: int, where: str) -> None:
-    if workers > processors:
-        raise InvalidInputError(
-            f"each worker takes one processor, and {where} has {processors}: "
-            f"got --workers {workers}, use at most {processors}."
-        )
+def _completion(call: _Call, measurement: Measurement) -> Completion:
+    return Completion(call.waited.trial, measurement, call.member.name)

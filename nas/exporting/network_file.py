@@ -69,10 +69,9 @@ def _header(images: Images, title: str, module: str, weights: str) -> str:
     reading = "preprocess(images)" if images.mean else "images"
     kind = "uint8" if images.mean else "normalised float32"
     shown = textwrap.wrap(f"{title}, in plain PyTorch.", 110)
-    return "\n".join(
+    said = "\n".join(
         [
-            f'"""{shown[0]}',
-            *shown[1:],
+            *shown,
             "",
             f"    from {module} import {', '.join(names)}",
             "",
@@ -82,23 +81,29 @@ def _header(images: Images, title: str, module: str, weights: str) -> str:
             "",
             "It computes what the network computes in evaluation: what only training uses (drop path, auxiliary heads)",
             "is left out; dropout layers are kept. Written by `nas export`.",
-            '"""',
-            "",
         ]
     )
+    inert = said.replace("\\", "/").replace('"""', "'''")  # no name in it ends the docstring
+    return f'"""{inert}\n"""\n'
 
 
 def _constants(images: Images) -> list[str]:
     lines: list[str] = [""]
     for name, values in (("MEAN", images.mean), ("STD", images.std), ("CLASSES", images.class_names)):
         if values:
-            lines += format_line(f"{name} = {_literal(values)}")
+            lines += _assigned(name, values)
     return lines if len(lines) > 1 else []
 
 
-def _literal(values: Sequence[Any]) -> str:
+def _assigned(name: str, values: Sequence[Any]) -> list[str]:
+    """Return the assignment of a tuple; names of classes may hold brackets and quotes, so no text is taken apart."""
     texts = [_quoted(value) if isinstance(value, str) else repr(value) for value in values]
-    return f"({', '.join(texts)}{',' if len(texts) == 1 else ''})"
+    inside = f"{', '.join(texts)}{',' if len(texts) == 1 else ''}"
+    if len(name) + len(inside) + 5 <= LINE_LENGTH:
+        return [f"{name} = ({inside})"]
+    if len(inside) + 4 <= LINE_LENGTH and len(texts) > 1:
+        return [f"{name} = (", f"    {inside}", ")"]
+    return [f"{name} = (", *(f"    {text}," for text in texts), ")"]
 
 
 def _quoted(text: str) -> str:

@@ -55,7 +55,7 @@ def tradeoff_section(summary: RunSummary) -> str:
         chart = draw_tradeoff(summary.records, objective=summary.objective, cost=cost)
         if chart is not None:
             front = trial_links(_by_cost(summary, cost)[:LONGEST_FRONT])
-            caption = f"Pareto front by {label_in_sentence(cost)}: trials {front}."
+            caption = f"Pareto front by {text(label_in_sentence(cost))}: trials {front}."
             name = f"tradeoff-{cost}" if cost in SIZES else f"tradeoff-cost{len(shown)}"
             figures.append(figure(figure_svg(chart, name=name), caption=caption))
             shown.append(cost)

@@ -113,7 +113,7 @@ def _plain_svg(figure: Figure) -> str:
     metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     with mpl.rc_context({"svg.hashsalt": "nas", "svg.fonttype": "none"}), _foreign_letters():
         figure.savefig(buffer, format="svg", metadata=metadata)
-    return buffer.getvalue()
+    return printable(buffer.getvalue())  # a name in it may hold what XML forbids
 
 
 def _tidy(root: ET.Element) -> None:

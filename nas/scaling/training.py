@@ -78,7 +78,7 @@ def train_points(
     controller = Enumeration(space, config.objectives, config.seed)
     session = Session(config, folder, training.watcher, problem, controller)
     training.watcher.prepared(folder, config, problem.describe())
-    run = session.carry_out(*open_journal(folder, problem), None)
+    run = session.carry_out(*open_journal(folder, problem, training.watcher), None)
     return summarize(space, run.records)
 
 
@@ -99,8 +99,8 @@ class Lasting(Protocol):
         ...
 
 
-def open_journal(folder: Path, problem: Lasting) -> tuple[Journal, tuple[Event, ...]]:
-    """Return the journal of a new training, or of one to go on with, and its events.
+def open_journal(folder: Path, problem: Lasting, watcher: Watcher) -> tuple[Journal, tuple[Event, ...]]:
+    """Return the journal of a new training, or of one to go on with, and its events; tell of a damaged end.
 
     Raises:
         JournalError: the folder's journal is damaged, or another process writes it.
@@ -112,6 +112,8 @@ def open_journal(folder: Path, problem: Lasting) -> tuple[Journal, tuple[Event, 
         return Journal.create(folder, header), ()
     journal, content = Journal.reopen(folder)
     try:
+        if content.repair:
+            watcher.said(content.repair)
         before = SearchConfig.from_json(content.header["config"])
         problem.check_identity(content.header, folder=folder)
         if _lasting(before) != _lasting(config):

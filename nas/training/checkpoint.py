@@ -20,6 +20,8 @@ from torch import Tensor
 
 from nas.errors import InvalidInputError
 
+CHECKPOINTS = "checkpoints"  # the folder in a run's
+_INTERIM = "-interim.pt"
 _DAMAGED = (OSError, RuntimeError, ValueError, EOFError, LookupError, TypeError, AttributeError, pickle.UnpicklingError)
 
 
@@ -100,6 +102,47 @@ class Checkpoints:
 
     def _read(self, epochs: int) -> TrainingState | None:
         return read_state(self._path(epochs), identity=self.identity)
+
+
+@dataclass(frozen=True, slots=True)
+class Interim:
+    """What a trial in work leaves now and then, for the case that its worker is lost: one file, the latest state.
+
+    Attributes:
+        path: the file.
+        identity: a text that is the same for equal trainings from the same start only.
+    """
+
+    path: Path
+    identity: str
+
+    def read(self) -> TrainingState | None:
+        """Return the state, or None where there is none of this training."""
+        return read_state(self.path, identity=self.identity)
+
+    def write(self, state: TrainingState) -> None:
+        """Store a state in the place of the one before; a full disk costs time later, not the trial now."""
+        with suppress(OSError):
+            write_state(self.path, state, identity=self.identity)
+
+    def remove(self) -> None:
+        """Remove the file of a trial that has ended."""
+        with suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+
+def interim_file(folder: Path, number: int) -> Path:
+    """Return where a trial in work leaves its state."""
+    return folder / f"{number}{_INTERIM}"
+
+
+def remove_interims(folder: Path) -> None:
+    """Remove what trials left that ended without having the time to tidy up: none is in work any more."""
+    for path in folder.glob(f"*{_INTERIM}"):
+        with suppress(OSError):
+            path.unlink()
+    with suppress(OSError):
+        folder.rmdir()  # where nothing else is kept in it
 
 
 def write_state(path: Path, state: TrainingState, *, identity: str) -> None:

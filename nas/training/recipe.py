@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, Literal, Self, get_args
 
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.training.schedules import SCHEDULES, Schedule, after_losses
+from search_spaces.checks import check_text, is_finite, shown
 
 OptimizerName = Literal["sgd", "rmsprop", "adamw", "muon"]
 Decayed = Literal["matrices", "all"]
@@ -105,6 +105,7 @@ class Recipe:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, naming the field; milestones may come as a list or as text."""
+        check_text("the name of a recipe", self.name)
         object.__setattr__(self, "milestones", self._read_milestones())
         for name, choices in _CHOICES.items():
             if getattr(self, name) not in get_args(choices):
@@ -120,16 +121,16 @@ class Recipe:
 
     def _check_numbers(self) -> None:
         for name in ("learning_rate", "epsilon", "decay_epochs"):
-            self._check(name, lambda value: 0 < value < math.inf, "larger than 0")
+            self._check(name, lambda value: value > 0, "larger than 0")
         for name in _SHARES:
             self._check(name, lambda value: 0 <= value < 1, "in [0, 1)")
         for name in _AMOUNTS:
-            self._check(name, lambda value: 0 <= value < math.inf, ">= 0")
+            self._check(name, lambda value: value >= 0, ">= 0")
         self._check("final_rate", lambda value: 0 <= value <= 1, "in [0, 1]")
         self._check("decay_factor", lambda value: 0 < value < 1, "in (0, 1)")
         if self.stochastic_depth is not None:
             self._check("stochastic_depth", lambda value: 0 <= value < 1, "in [0, 1)")
-        if isinstance(self.test_crops, bool) or self.test_crops not in _TEST_CROPS:
+        if type(self.test_crops) is not int or self.test_crops not in _TEST_CROPS:
             raise self._error("test_crops", "1 or 10")
         if self.test_crops > 1 and self.flip_test:
             raise self._error("test_crops", "1 with flip_test: ten crops hold mirror images already")
@@ -138,18 +139,18 @@ class Recipe:
 
     def _check(self, name: str, keeps_rule: Any, rule: str) -> None:
         value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not keeps_rule(value):
+        if not is_finite(value) or not keeps_rule(value):
             raise self._error(name, rule)
 
     def _error(self, name: str, rule: str) -> InvalidInputError:
-        return InvalidInputError(f"recipe {self.name!r}: {name} must be {rule}, got {getattr(self, name)!r}.")
+        return InvalidInputError(f"recipe {self.name!r}: {name} must be {rule}, got {shown(getattr(self, name))}.")
 
     def _read_milestones(self) -> tuple[float, ...]:
         given: Any = self.milestones
-        parts = given.split(",") if isinstance(given, str) else [given] if isinstance(given, int | float) else given
+        parts = given.split(",") if isinstance(given, str) else given if isinstance(given, list | tuple) else [given]
         try:
             milestones = tuple(sorted(float(part) for part in parts))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise self._error("milestones", "shares of the training, like 0.5,0.75") from None
         if not all(0 < share < 1 for share in milestones):
             raise self._error("milestones", "in (0, 1), shares of the training like 0.5,0.75")
@@ -196,7 +197,13 @@ class Recipe:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
+        """Read what `to_json` wrote.
+
+        Raises:
+            InvalidInputError: no name or number of epochs, an unknown field, or a value out of range.
+        """
+        if not isinstance(data, dict) or not {"name", "epochs"} <= data.keys():
+            raise InvalidInputError("a recipe must be a JSON object with a name and a number of epochs.")
         return cls(name=data["name"], epochs=data["epochs"]).with_changes(data)
 
 

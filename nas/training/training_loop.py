@@ -28,6 +28,7 @@ from nas.training.seeding import seeded
 from search_spaces.randomness import derive_seed, derive_torch_generator
 
 __all__ = ["WHOLE", "Accuracy", "Epoch", "Stretch", "Training", "measure_accuracy", "train"]
+CHECKED_STEPS = 50  # between two looks at whether the loss is still finite, each of which waits for the device
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +262,8 @@ class Training:
             self._optimizer.step()
             if self._average:
                 self._average.update(self._network, step)
+            if (step + 1) % CHECKED_STEPS == 0 and self._processes.count == 1 and not math.isfinite(total.item()):
+                break  # the rest of the epoch is lost; several processes would not stop at the same step
         return total
 
     def _own_parts(self, batch: int) -> list[tuple[slice, float]]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import subprocess
 import sys
 import warnings
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
 import optuna
 import pytest
+from optuna.samplers import BaseSampler
 
-from controllers import CONTROLLERS, Objective, OptunaSampler, Record, make_controller
-from controllers.optuna_adapter import _worse_than
+from controllers import CONTROLLERS, Measurement, Objective, OptunaSampler, Record, Trial, make_controller
+from controllers.optuna_adapter import SAMPLERS, _worse_than
 from search_spaces.errors import InvalidInputError, MissingDependencyError, NASError, UnknownNameError
 
 BOTH = (Objective(), Objective("macs", "minimize"))
+SLOW = pytest.param("optuna:gp", marks=pytest.mark.slow)  # a second an ask
 
 
 def finished(controller: Any) -> dict[int, list[float]]:
@@ -88,6 +91,74 @@ def test_random_streams_restart_at_every_ask(name: str, tables: ModuleType) -> N
     first, second = (make_controller(name, tables.TableSpace()) for _ in range(2))
     second._sampler.reseed_rng()  # Optuna's own, from the system's entropy
     assert first.ask(5) == second.ask(5)
+
+
+@pytest.mark.parametrize("name", ["optuna:nsga2", "optuna:nsga3", "optuna:random", "optuna:tpe", SLOW])
+def test_random_streams_restart_with_results_too(name: str, tables: ModuleType) -> None:
+    """Behind the random start, where a sampler draws from its streams to select, cross and mutate."""
+    first, second = (tables.quick(name, tables.TableSpace()) for _ in range(2))
+    for controller in (first, second):
+        tables.run(controller, tables.by_table(controller.space), 9)
+    second._sampler.reseed_rng()
+    assert first.ask(3) == second.ask(3)
+
+
+def optuna_alone(sampler: BaseSampler, space: Any, count: int, *, study: optuna.Study | None = None) -> optuna.Study:
+    """Search without our adapter; the first option of the first decision fails."""
+    study = study or optuna.create_study(direction="maximize")
+    study.sampler = sampler
+    choices = {d.name: optuna.distributions.CategoricalDistribution(d.options) for d in space.decisions}
+    for _ in range(count):
+        trial = study.ask(choices)
+        if trial.params["d0"] == 0:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, space.score(space.from_options(trial.params)))
+    return study
+
+
+def with_failures(space: Any) -> Callable[[Trial], Measurement]:
+    def evaluate(trial: Trial) -> Measurement:
+        if trial.architecture.choices[0] == 0:
+            return Measurement("error", error="out of luck")
+        return Measurement("ok", {"val_accuracy": space.score(trial.architecture)})
+
+    return evaluate
+
+
+@pytest.mark.parametrize("name", ["nsga2", "random", "tpe"])
+def test_a_resumed_search_does_not_begin_again_as_optunas_own_does(name: str, tables: ModuleType) -> None:
+    """A sampler that is made again with its seed draws again what it drew; replayed into ours, it draws the rest."""
+    space = tables.TableSpace()
+    make_sampler = getattr(optuna.samplers, SAMPLERS[name])
+    study = optuna_alone(make_sampler(seed=0), space, 5)
+    drawn = [trial.params for trial in optuna_alone(make_sampler(seed=0), space, 5, study=study).trials]
+    assert drawn[:5] == drawn[5:]
+
+    whole, resumed = (make_controller(f"optuna:{name}", space) for _ in range(2))
+    records = tables.run(whole, with_failures(space), 5)
+    for record in records:
+        assert resumed.ask() == [record.trial]
+        resumed.tell([record])
+    late = resumed.ask(5)
+    assert late == whole.ask(5)
+    assert not {trial.architecture for trial in late} & {record.trial.architecture for record in records}
+
+
+def test_failures_are_avoided_which_optunas_own_does_not(tables: ModuleType) -> None:
+    """The first of five options fails: of trials 30 to 89 of four searches, uniform draws choose it 48 times (sd 6.2).
+
+    Alone, TPE forgets what failed and goes on choosing it as random draws do; ours is below them by more than three
+    deviations. The seeds are fixed: 13 times against 47.
+    """
+    ours, alone = 0, 0
+    for seed in range(4):
+        space = tables.TableSpace(table=seed)
+        records = tables.run(make_controller("optuna:tpe", space, seed=seed), with_failures(space), 90)
+        ours += sum(record.trial.architecture.choices[0] == 0 for record in records[30:])
+        study = optuna_alone(optuna.samplers.TPESampler(seed=seed), space, 90)
+        alone += sum(trial.params["d0"] == 0 for trial in study.trials[30:])
+    assert ours < 48 - 3 * 6.2 < 48 - 2 * 6.2 < alone
 
 
 def test_decisions_without_alternatives_are_left_alone(tables: ModuleType) -> None:

@@ -99,7 +99,8 @@ def test_doubled_and_removed_lines_are_refused(tmp_path: Path) -> None:
     lines = written(tmp_path, 4).splitlines(keepends=True)
     for damaged in ([*lines[:2], lines[1], *lines[2:]], [*lines[:2], *lines[3:]], [lines[1], lines[0], *lines[2:]]):
         (tmp_path / FILE_NAME).write_bytes(b"".join(damaged))
-        with pytest.raises(JournalError, match=r"line \d+ of .* damaged, doubled or out of order"):
+        expected = r"line \d+ of .* damaged, doubled or out of order|no readable first line"
+        with pytest.raises(JournalError, match=expected):
             read_journal(tmp_path)
 
 
@@ -126,20 +127,48 @@ def test_folder_with_a_run_is_not_overwritten(tmp_path: Path) -> None:
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
-@pytest.mark.parametrize("content", [None, b"", b"not a journal\n", b'{"n":0}\n'])
+@pytest.mark.parametrize("content", [None, b"not a journal\n", b'{"n":0}\n', b"notes", b'{"n":0,"event":"told"'])
 def test_folder_that_is_no_run_is_refused(tmp_path: Path, content: bytes | None) -> None:
     if content is not None:
         (tmp_path / FILE_NAME).write_bytes(content)
-    with pytest.raises(JournalError, match=r"is no run|no readable first line"):
-        read_journal(tmp_path)
-    with pytest.raises(JournalError, match=r"is no run|no readable first line"):
-        Journal.reopen(tmp_path)
+    for open_it in (read_journal, Journal.reopen):
+        with pytest.raises(JournalError, match=r"is no run|no readable first line"):
+            open_it(tmp_path)
+    if content is not None:
+        with pytest.raises(JournalError, match="already holds a run"):
+            Journal.create(tmp_path, HEADER)
+        assert (tmp_path / FILE_NAME).read_bytes() == content
 
 
-def test_other_version_is_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    written(tmp_path, 1)
-    monkeypatch.setattr("nas.journal.JOURNAL_VERSION", 2)
-    with pytest.raises(JournalError, match="journal format 1; this version reads 2"):
+def test_torn_within_its_first_line_it_is_begun_again(tmp_path: Path) -> None:
+    """Nothing can have followed from such a journal, so nothing is lost; every cut of the first line is one."""
+    first = written(tmp_path, 0)
+    for size in range(len(first)):
+        (tmp_path / FILE_NAME).write_bytes(first[:size])
+        if size < len(first) - 1:
+            with pytest.raises(JournalError, match=r"stopped before its first line was written: start it again"):
+                read_journal(tmp_path)
+        Journal.create(tmp_path, HEADER).close()
+        assert (tmp_path / FILE_NAME).read_bytes() == first
+
+
+def test_lines_of_another_journal_are_noticed(tmp_path: Path) -> None:
+    """Two copies of a run that went on apart have the same number of lines; half of each is neither."""
+    lines = written(tmp_path / "one", 4).splitlines(keepends=True)
+    journal = Journal.create(tmp_path / "other", HEADER)
+    for i in range(4):
+        journal.append("told", {"i": 10 * i, "text": "naïve\nline"})
+    journal.close()
+    others = (tmp_path / "other" / FILE_NAME).read_bytes().splitlines(keepends=True)
+    (tmp_path / "one" / FILE_NAME).write_bytes(b"".join([*lines[:3], *others[3:]]))
+    with pytest.raises(JournalError, match=r"line 4 of .* damaged, doubled or out of order"):
+        read_journal(tmp_path / "one")
+
+
+def test_changed_line_ends_are_named(tmp_path: Path) -> None:
+    whole = written(tmp_path, 2)
+    (tmp_path / FILE_NAME).write_bytes(whole.replace(b"\n", b"\r\n"))
+    with pytest.raises(JournalError, match="CRLF"):
         read_journal(tmp_path)
 
 
@@ -173,8 +202,12 @@ def test_full_disk_keeps_what_was_written(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(journal, "_file", FullDisk(journal._file))
     with pytest.raises(StorageError, match=r"No space left on device.*make room, then `nas resume"):
         journal.append("told", {"i": 1})
-    journal.close()
     assert numbers(tmp_path) == [0]
+    assert read_journal(tmp_path).repair == ""
+    monkeypatch.undo()  # there is room again
+    journal.append("told", {"i": 2})
+    journal.close()
+    assert numbers(tmp_path) == [0, 2]
     assert read_journal(tmp_path).repair == ""
 
 

@@ -11,6 +11,7 @@ import pytest
 
 import nas
 from controllers.trial import Measurement, Objective, Trial
+from nas.commands.search_flags import changed_settings, parse_bytes
 from nas.errors import InvalidInputError
 from nas.evaluators.wrapping import FixedDuration, RequiredMetrics
 from nas.priors import score_prior
@@ -132,3 +133,56 @@ def test_a_target_of_macs_and_a_final_recipe_from_the_command_line(tmp_path: Pat
     run = nas.load(tmp_path / "run")
     assert (run.config.objective.cost, run.config.objective.target, run.config.final_recipe) == ("macs", 1e6, "proxy")
     assert run.best.metrics["macs"] < 5e6
+
+
+# -------------------------------------------------------------------------------- limits of a trial
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("2GB", 2_000_000_000), ("512mb", 512_000_000), ("1.5GiB", 1_610_612_736), ("4096", 4096), ("3 k", 3000)],
+)
+def test_amounts_of_memory_are_read(text: str, size: int) -> None:
+    assert parse_bytes(text) == size
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--trial-memory", "two"), "written like 2GB or 512MB, got 'two'"),
+        (("--trial-memory", "1.2.3G"), "written like 2GB or 512MB"),
+        (("--trial-memory", "0"), "--trial-memory must be larger than 0, got 0"),
+        (("--trial-seconds", "0"), "--trial-seconds must be larger than 0, got 0.0"),
+        (("--max-failures", "0"), "--max-failures must be at least 1, got 0"),
+        (("--table", "x.npz", "--trial-seconds", "5"), "leave out --trial-seconds"),
+    ],
+)
+def test_limits_that_cannot_be_are_refused_in_a_line(
+    flags: tuple[str, ...], message: str, cli: Callable[..., Any]
+) -> None:
+    answer = cli("search", *flags)
+    assert answer.code == 2
+    assert message in " ".join(answer.err.replace("│", " ").split())
+
+
+def test_the_address_of_a_cluster_means_ray() -> None:
+    base = nas.SearchConfig()
+    assert changed_settings(base, {"address": "auto", "workers": None, "pin": False, "cost": []}).executor == "ray"
+    assert changed_settings(base, {"address": "auto", "executor": "serial"}).executor == "serial"
+    assert changed_settings(base, {"address": None}).executor == "serial"
+
+
+def test_a_search_within_limits_finds_what_one_without_them_finds(tmp_path: Path, cli: Callable[..., Any]) -> None:
+    """In a process of its own, which keeps to them; the flags go into the settings."""
+    flags = ("--space", "nasnet:blocks=1", "--train-limit", 60, "--trials", 2, "--recipe-set", "epochs=1")
+    size = ("--width", 4, "--depth", 1, "--final-recipe", "proxy", "--controller", "random")
+    limits = ("--trial-seconds", 300, "--trial-memory", "6GB", "--max-failures", 3)
+    for name, given in (("free", ()), ("limited", limits)):
+        answer = cli("search", *flags, *size, *given, "--out", tmp_path / name)
+        assert answer.code == 0, answer.err
+    free, limited = (nas.load(tmp_path / name) for name in ("free", "limited"))
+    config = limited.config
+    assert (config.trial_seconds, config.trial_memory_bytes, config.max_failures) == (300, 6_000_000_000, 3)
+    losses = [[record.measurement.metrics["val_loss"] for record in run.records] for run in (free, limited)]
+    assert losses[0] == losses[1]
+    assert not (tmp_path / "limited" / "checkpoints").exists()

@@ -254,8 +254,18 @@ def test_failures_are_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
 
 def test_when_everything_fails_the_search_stops_and_says_why(tmp_path: Path) -> None:
     _, reason = search(tmp_path, evolution(), SerialExecutor(Oracle(lambda trial: "raise")), 100, failures=7)
-    assert reason == "stopped: 7 failures in a row, the last: ZeroDivisionError: a bug in a network"
+    assert reason.startswith("stopped: 7 failures in a row, all of them: ZeroDivisionError: a bug in a network. ")
+    assert "--max-failures" in reason
     assert len(records(tmp_path)) == 7
+
+
+def test_the_commonest_of_the_last_failures_is_named(tmp_path: Path) -> None:
+    """Those before a success do not count: four time out, one is evaluated, then two raise and three diverge."""
+    kinds = [*["timeout"] * 4, "", "raise", "diverged", "raise", "diverged", "diverged"]
+    oracle = Oracle(lambda trial: kinds[trial.number])
+    loop, reason = search(tmp_path, RandomSearch(SPACE), SerialExecutor(oracle), 100, failures=5)
+    assert reason.startswith("stopped: 5 failures in a row, 3 of them: as told. ")
+    assert loop.progress.failed == 9
 
 
 def test_infeasible_networks_are_recorded_and_never_evaluated(tmp_path: Path) -> None:

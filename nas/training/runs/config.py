@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import tomllib
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Any, Self
 
 import torch
 
+from nas.config_types import check_types
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.parts import Parts
+from nas.toml_text import toml_text
 from nas.training.recipe import Recipe, get_recipe
 from nas.training.transfer import Transfer, TransferMode
 from search_spaces.architecture import Stem
@@ -70,6 +71,7 @@ class TrainingConfig:
         if not isinstance(data, str):
             kind = type(data).__name__
             raise InvalidInputError(f"data is the name of a data set, by which it is found again, got {kind}.")
+        check_types(self)
         _ = self.full_recipe, self.transfer, Parts.from_json(self.parts)
         _check_device(self.device)
 
@@ -110,22 +112,20 @@ class TrainingConfig:
             UnknownNameError: a field that a training does not have.
             InvalidInputError: a value of the wrong kind or out of range.
         """
+        if not isinstance(data, dict):
+            raise InvalidInputError(f"settings must be a JSON object, got {type(data).__name__}.")
         known = [f.name for f in fields(cls)]
         for name in data:
             if name not in known:
                 raise UnknownNameError("setting of a training", name, known)
         try:
             return cls(**data)
-        except TypeError as error:
+        except (TypeError, AttributeError) as error:
             raise InvalidInputError(f"a setting of the training has the wrong type: {error}.") from None
 
     def to_toml(self) -> str:
         """Return the settings as TOML; fields that are None are left out."""
-        values = {name: value for name, value in self.to_json().items() if value is not None}
-        changes = values.pop("recipe_changes")
-        lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-        table = ["", "[recipe_changes]", *(f"{name} = {json.dumps(value)}" for name, value in changes.items())]
-        return "\n".join([*lines, *(table if changes else [])]) + "\n"
+        return toml_text(self.to_json())
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
@@ -135,7 +135,7 @@ class TrainingConfig:
             InvalidInputError: the file cannot be read or is not TOML.
         """
         try:
-            return cls.from_json(tomllib.loads(path.read_text()))
+            return cls.from_json(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidInputError(f"cannot read settings from {path}: {error}.") from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from nas.finalizing import TRAINING_FILE
 from nas.progress import PLAIN_LINES, short_time
+from nas.report.formatting import printable
 from nas.training.runs.session import TrainWatcher
 from nas.training.training_loop import Epoch
 
@@ -47,7 +49,8 @@ class TrainDisplay:
         if self._folder is None or not (self._folder / TRAINING_FILE).exists():
             self._print("stopped before the training began; nothing was written")
         else:
-            self._print(f"stopped; every finished epoch is kept. Go on with: nas train {self._folder}")
+            command = shlex.join(["nas", "train", str(self._folder)])
+            self._print(f"stopped; every finished epoch is kept. Go on with: {command}")
 
     def _prepared(self, folder: Path, lines: list[str], epochs: int) -> None:
         self._folder = folder
@@ -80,4 +83,4 @@ class TrainDisplay:
 
     def _print(self, text: str) -> None:
         if not self._silent:
-            self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+            self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)

@@ -18,7 +18,7 @@ from nas.training.processes import join_processes, leave_processes
 from nas.training.runs.config import PRETRAINED, TrainingConfig
 from nas.training.runs.log import TrainingLog, read_log
 from nas.training.runs.run import TrainedRun, load_trained
-from nas.training.runs.session import TrainSession, TrainWatcher
+from nas.training.runs.session import CHECKPOINT, TrainSession, TrainWatcher
 from nas.training.runs.source import Source, Trainable, find_source
 from nas.training.runs.weights import given_weights, weights_normalisation
 from search_spaces.architecture import Architecture, Blueprint
@@ -119,6 +119,8 @@ def resume_training(folder: str | Path, *, watcher: TrainWatcher | None = None, 
             )
     run = load_trained(folder)
     watcher = watcher or TrainWatcher()
+    if run.repair:
+        watcher.said(run.repair)
     if run.is_complete:
         watcher.said(f"{run.folder} is finished.")
         return run
@@ -133,12 +135,27 @@ def resume_training(folder: str | Path, *, watcher: TrainWatcher | None = None, 
     processes, device = join_processes(config.device)
     try:
         session = TrainSession(config, run.folder, run.blueprint, data, recipe, run.folder, device, processes, watcher)
-        state = session.latest()
-        log = TrainingLog.reopen(run.folder, epochs=state.epochs if state else 0) if processes.first else None
+        epochs = _epochs_to_keep(session, run)
+        log = TrainingLog.reopen(run.folder, epochs=epochs) if processes.first else None
         _carry_out(session, log, fresh=False)
     finally:
         leave_processes()
     return load_trained(run.folder)
+
+
+def _epochs_to_keep(session: TrainSession, run: TrainedRun) -> int:
+    """Return how many epochs a training goes on after; a checkpoint of epochs that the log lost is given up.
+
+    Training from the beginning gives the same weights, and then the log is whole again.
+    """
+    state = session.latest()
+    if state is None or state.epochs <= len(run.epochs):
+        return state.epochs if state else 0
+    session.processes.wait()  # until all have looked at it
+    if session.processes.first:
+        (run.folder / CHECKPOINT).unlink()
+    session.processes.wait()
+    return 0
 
 
 def _carry_out(session: TrainSession, log: TrainingLog | None, *, fresh: bool) -> None:
@@ -203,7 +220,7 @@ def _create(session: TrainSession) -> TrainingLog:
     }
     log = TrainingLog.create(session.folder, header)
     try:
-        (session.folder / "config.toml").write_text(session.config.to_toml())
+        (session.folder / "config.toml").write_text(session.config.to_toml(), encoding="utf-8")
         if isinstance(session.blueprint.network, Architecture):
             save_source(space_of(session.blueprint, folder=session.source), session.folder)
     except OSError as error:

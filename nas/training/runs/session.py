@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import math
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from importlib import import_module
@@ -159,7 +160,7 @@ class TrainSession:
         except OSError as error:
             raise StorageError(
                 f"cannot write {self._checkpoint}: {error.strerror}. The epochs before are kept: make room, then "
-                f"`nas train {self.folder}`."
+                f"`{shlex.join(['nas', 'train', str(self.folder)])}`."
             ) from None
 
     def _smaller_parts(self, recipe: Recipe, log: TrainingLog | None, reason: str) -> Recipe:

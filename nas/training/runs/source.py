@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,8 @@ def _from_folder(folder: Path) -> Source:
         raise InvalidInputError(f"{folder} looked results up in a table: there is no network to train.")
     ranked = run.ranked()
     if not ranked:
-        raise InvalidInputError(f"{folder} has no evaluated network yet: `nas resume {folder}` goes on.")
+        command = shlex.join(["nas", "resume", str(folder)])
+        raise InvalidInputError(f"{folder} has no evaluated network yet: `{command}` goes on.")
     return Source(ranked[0].trial.architecture, str(folder.absolute()), folder, run.config)
 
 

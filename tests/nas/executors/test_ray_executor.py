@@ -6,15 +6,15 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 
 from controllers.trial import Measurement, Trial
-from nas.errors import InvalidInputError
+from nas.errors import InvalidInputError, NASError
 from nas.executors.executor import Completion
+from nas.executors.limits import TrialLimits
 from nas.executors.ray_executor import RayExecutor, RayOptions
-from search_spaces.nasnet import cell_space
 
 pytestmark = [
     pytest.mark.ray,
@@ -22,30 +22,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-SPACE = cell_space("nasnet:blocks=1")
-
-
-def trials(count: int) -> list[Trial]:
-    rng = np.random.default_rng(0)
-    return [Trial(number, SPACE.sample(rng)) for number in range(count)]
-
-
-class Numbered:
-    """Returns the trial's number; dies, raises or dawdles where it is told to."""
-
-    def __init__(self, folder: str, die: Callable[[int, int], bool] = lambda number, attempt: False) -> None:
-        self.folder = Path(folder)
-        self.die = die
-
-    def evaluate(self, trial: Trial) -> Measurement:
-        mark = self.folder / str(trial.number)
-        attempt = len(list(self.folder.glob(f"{trial.number}-*"))) + 1
-        mark.with_name(f"{trial.number}-{attempt}").touch()
-        if self.die(trial.number, attempt):
-            os._exit(1)
-        if trial.number == 5:
-            raise KeyError("five")
-        return Measurement("ok", {"number": trial.number, "pid": os.getpid()})
+Trials = Callable[[int], list[Trial]]
+Drain = Callable[..., list[Completion]]
+Make = Callable[..., Any]
+MEBIBYTE = 2**20
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -58,17 +38,18 @@ def _ray() -> Iterator[None]:
     ray.shutdown()
 
 
-def drain(executor: RayExecutor, count: int) -> list[Completion]:
-    done: list[Completion] = []
-    end = time.monotonic() + 120
-    while len(done) < count:
-        assert time.monotonic() < end, f"only {len(done)} of {count} trials came back"
-        done += executor.wait(1.0)
-    return done
+def run(executor: RayExecutor, trials: list[Trial], drain: Drain) -> dict[int, Measurement]:
+    """Return the measurements by the trials' numbers; the executor is closed."""
+    try:
+        for trial in trials:
+            executor.submit(trial)
+        return {done.trial.number: done.measurement for done in drain(executor, len(trials))}
+    finally:
+        executor.close()
 
 
-def test_every_trial_comes_back_once_from_two_processes(tmp_path: Path) -> None:
-    executor = RayExecutor(Numbered(str(tmp_path)), RayOptions(workers=2))
+def test_every_trial_comes_back_once_from_two_processes(misbehaving: Make, trials: Trials, drain: Drain) -> None:
+    executor = RayExecutor(misbehaving({5: "raise", 6: "exit"}, seconds=0.05), RayOptions(workers=2))
     assert executor.num_workers == 2
     for trial in trials(20):
         executor.submit(trial)
@@ -76,25 +57,26 @@ def test_every_trial_comes_back_once_from_two_processes(tmp_path: Path) -> None:
     executor.close()
     assert sorted(c.trial.number for c in done) == list(range(20))
     by_number = {c.trial.number: c.measurement for c in done}
-    assert by_number[5].status == "error"
+    assert by_number[5].status == by_number[6].status == "error"
     assert "KeyError: 'five'" in by_number[5].error
-    assert all(m.metrics["number"] == number for number, m in by_number.items() if number != 5)
+    assert "SystemExit: leaving" in by_number[6].error
+    assert all(m.metrics["number"] == number for number, m in by_number.items() if m.ok)
     assert len({m.metrics["pid"] for m in by_number.values() if m.ok}) == 2
     assert {c.worker for c in done} == {"ray-0", "ray-1"}
 
 
-def test_trial_whose_worker_dies_is_tried_again_elsewhere_or_later(tmp_path: Path) -> None:
-    executor = RayExecutor(Numbered(str(tmp_path), lambda number, attempt: number == 3 and attempt == 1), RayOptions(2))
-    for trial in trials(5):
-        executor.submit(trial)
-    done = {c.trial.number: c.measurement for c in drain(executor, 5)}
-    executor.close()
+def test_trial_whose_worker_dies_is_tried_again_elsewhere_or_later(
+    misbehaving: Make, trials: Trials, drain: Drain, tmp_path: Path
+) -> None:
+    done = run(RayExecutor(misbehaving({3: "die once"}), RayOptions(2)), trials(5), drain)
     assert all(measurement.ok for measurement in done.values())
-    assert sorted(p.name for p in tmp_path.glob("3-*")) == ["3-1", "3-2"]
+    assert sorted(p.name for p in tmp_path.glob("begun-3-*")) == ["begun-3-1", "begun-3-2"]
 
 
-def test_trial_that_keeps_killing_its_worker_is_given_up_and_the_pool_lives_on(tmp_path: Path) -> None:
-    executor = RayExecutor(Numbered(str(tmp_path), lambda number, attempt: number == 1), RayOptions(2))
+def test_trial_that_keeps_killing_its_worker_is_given_up_and_the_pool_lives_on(
+    misbehaving: Make, trials: Trials, drain: Drain
+) -> None:
+    executor = RayExecutor(misbehaving({1: "die"}), RayOptions(2))
     for trial in trials(4):
         executor.submit(trial)
     done = {c.trial.number: c.measurement for c in drain(executor, 4)}
@@ -106,12 +88,53 @@ def test_trial_that_keeps_killing_its_worker_is_given_up_and_the_pool_lives_on(t
     executor.close()
 
 
-def test_wait_without_work_returns_at_once(tmp_path: Path) -> None:
-    executor = RayExecutor(Numbered(str(tmp_path)), RayOptions(1))
+def test_a_trial_beyond_its_limit_is_stopped_and_its_worker_replaced(
+    misbehaving: Make, trials: Trials, drain: Drain
+) -> None:
+    """One hangs, one takes memory without end; the others are not disturbed."""
+    limits = TrialLimits(seconds=8.0, memory_bytes=1200 * MEBIBYTE)
+    executor = RayExecutor(misbehaving({0: "hang", 1: "grow"}), RayOptions(2, limits=limits))
+    done = run(executor, trials(8), drain)
+    assert [done[n].status for n in range(8)] == ["timeout", "out_of_memory", *["ok"] * 6]
+    assert done[0].error.endswith("--trial-seconds is 8")
+    assert done[0].seconds >= 8.0
+    assert "--trial-memory is 1,200 MiB" in done[1].error
+
+
+def test_a_limit_of_memory_that_leaves_no_room_is_refused(misbehaving: Make, trials: Trials, drain: Drain) -> None:
+    executor = RayExecutor(misbehaving(), RayOptions(1, limits=TrialLimits(memory_bytes=MEBIBYTE)))
+    with pytest.raises(InvalidInputError, match="--trial-memory must leave room for a trial: a worker takes"):
+        run(executor, trials(1), drain)
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="one processor cannot be shared out")
+def test_pinned_workers_keep_to_processors_of_their_own(misbehaving: Make, trials: Trials, drain: Drain) -> None:
+    done = run(RayExecutor(misbehaving(seconds=0.1), RayOptions(2, pin=True)), trials(6), drain)
+    assert {m.metrics["processors"] for m in done.values()} == {1}
+    first = {(m.metrics["pid"], m.metrics["first_processor"]) for m in done.values()}
+    assert len(first) == len({pid for pid, _ in first}) == len({place for _, place in first}) == 2
+
+
+def test_wait_without_work_returns_at_once(misbehaving: Make) -> None:
+    executor = RayExecutor(misbehaving(), RayOptions(1))
     start = time.monotonic()
     assert executor.wait(30.0) == []
     executor.close()
     assert time.monotonic() - start < 15
+
+
+class Unreadable:
+    """Cannot be read where it is sent."""
+
+    def __reduce__(self) -> Any:
+        return (__import__, ("no_such_module_anywhere",))
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_start_end_the_search_with_the_reason(trials: Trials, drain: Drain) -> None:
+    executor = RayExecutor(Unreadable(), RayOptions(2))  # type: ignore[arg-type]
+    with pytest.raises(NASError, match=r"3 workers in a row cannot start, the last: .*no_such_module_anywhere"):
+        run(executor, trials(1), drain)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +144,9 @@ def test_wait_without_work_returns_at_once(tmp_path: Path) -> None:
         (RayOptions(workers=1, gpus_per_worker=0.5), r"1 workers of 0.5 GPU do not fit: Ray sees 0 GPUs"),
     ],
 )
-def test_pool_that_does_not_fit_is_refused(tmp_path: Path, options: RayOptions, message: str) -> None:
+def test_pool_that_does_not_fit_is_refused(misbehaving: Make, options: RayOptions, message: str) -> None:
     with pytest.raises(InvalidInputError, match=message):
-        RayExecutor(Numbered(str(tmp_path)), options)
+        RayExecutor(misbehaving(), options)
 
 
 def test_impossible_options_are_refused() -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import venv
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import nas
 import nas.commands.export  # registers the command
@@ -64,6 +66,24 @@ def test_the_reported_accuracy_is_that_of_the_files_alone(run: Run, tmp_path: Pa
     np.save(tmp_path / "images.npy", test.images.numpy())
     np.save(tmp_path / "labels.npy", test.labels.numpy())
     command = [sys.executable, "-I", "-c", ELSEWHERE, str(run.folder / "best"), str(tmp_path)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert answer.returncode == 0, answer.stderr
+    correct, images = int(run.final["test_correct"]), int(run.final["test_images"])
+    assert answer.stdout.split() == [str(correct), str(images), "10", "alone"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_the_reported_accuracy_is_had_where_only_torch_numpy_and_safetensors_are(run: Run, tmp_path: Path) -> None:
+    """A fresh environment, from the package index; equal to the last image."""
+    test = nas.load_data("digits").test
+    np.save(tmp_path / "images.npy", test.images.numpy())
+    np.save(tmp_path / "labels.npy", test.labels.numpy())
+    venv.create(tmp_path / "fresh", with_pip=True)
+    python = str(tmp_path / "fresh" / "bin" / "python")
+    packages = [f"torch=={torch.__version__.partition('+')[0]}", "numpy", "safetensors"]
+    subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], check=True, cwd=tmp_path)
+    command = [python, "-I", "-c", ELSEWHERE, str(run.folder / "best"), str(tmp_path)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert answer.returncode == 0, answer.stderr
     correct, images = int(run.final["test_correct"]), int(run.final["test_images"])

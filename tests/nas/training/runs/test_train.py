@@ -22,7 +22,7 @@ from nas.data import load_data
 from nas.errors import InvalidInputError, JournalError, MissingDependencyError, NASError
 from nas.finalizing import load_stored
 from nas.training.runs.config import TrainingConfig
-from nas.training.runs.log import TrainingLog, read_log
+from nas.training.runs.log import TrainingLog, read_log, read_log_content
 from nas.training.runs.run import TrainedRun, load_trained
 from nas.training.runs.running import resume_training, train
 from nas.training.runs.session import CHECKPOINT, TrainWatcher
@@ -186,7 +186,8 @@ def test_a_torn_last_line_is_dropped_and_a_damaged_one_is_not(tmp_path: Path) ->
     whole = path.read_text()
     path.write_text(whole + '{"epo')
     assert len(read_log(tmp_path / "one")) == 2
-    path.write_text(whole.replace('{"epoch"', '"epoch"') + "{}\n")
+    assert "line 3 of" in read_log_content(tmp_path / "one").repair
+    path.write_text(whole.replace('"epoch"', '"epich"') + "{}\n")
     with pytest.raises(JournalError, match="line 2"):
         read_log(tmp_path / "one")
 
