@@ -23,6 +23,7 @@ from nas.priors import score_prior
 from nas.problem import Problem
 from nas.progress import short_count
 from nas.screening import Preview, Screen
+from nas.training.checkpoint import CHECKPOINTS
 from nas.training.recipe import get_recipe
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
@@ -111,8 +112,9 @@ class ImageProblem(Problem):
         config = self.config
         if config.evaluator != TRAINING:
             return self._scorer(config.evaluator)
-        # shorter trainings are gone on with, so their weights are kept
-        kept: dict[str, Any] = {"checkpoints": folder / "checkpoints"} if config.multi_fidelity else {}
+        # shorter trainings are gone on with, so their weights are kept; a long one leaves its state for a lost worker
+        kept: dict[str, Any] = {"interim": folder / CHECKPOINTS}
+        kept |= {"checkpoints": folder / CHECKPOINTS} if config.multi_fidelity else {}
         images = self.data.for_search()
         return TrainingEvaluator(
             self.screen.space, self._blueprint(), images, config.search_recipe, config.seed, config.device, **kept

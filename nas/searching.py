@@ -24,7 +24,7 @@ CONFIG = "config.toml"
 # What may change when a run goes on: how much, and where it runs. All else decides what is found.
 CHANGEABLE = (
     *("trials", "max_seconds", "max_epochs", "executor", "workers", "gpus_per_worker", "address", "device"),
-    *("data_root", "table"),
+    *("data_root", "table", "max_failures", "trial_seconds", "trial_memory_bytes", "pin"),
 )
 # Those that the journal keeps, so that a run that was extended and then killed goes on to its new end.
 LASTING = ("trials", "max_seconds", "max_epochs")

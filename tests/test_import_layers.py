@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("search_spaces", "controllers", "nas")
 # Where each heavy package may be imported; everywhere else it may be missing.
 HOMES = {
-    "ray": {"nas.tuning", "nas.tuning.searcher", "nas.tuning.trainable", "nas.executors.ray_executor"},
+    "ray": {"nas.executors.ray_cluster", "nas.tuning", "nas.tuning.searcher", "nas.tuning.trainable"},
     "optuna": {"controllers.optuna_adapter", "controllers.optuna_sampler", "nas.optuna_study"},
 }
 

@@ -32,6 +32,10 @@ TRANSIENT = (
     "max_seconds",
     "data_root",
     "trials",
+    "max_failures",
+    "trial_seconds",
+    "trial_memory_bytes",
+    "pin",
 )
 
 
