@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import tomllib
 from collections.abc import Mapping
@@ -23,11 +22,14 @@ from nas.config_rules import (
     check_table,
     settled,
 )
+from nas.config_types import check_types
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.parts import Parts
 from nas.screening import Constraints
+from nas.toml_text import toml_text
 from nas.training.recipe import Recipe, get_recipe
 from search_spaces.architecture import Architecture, Blueprint, Stem
+from search_spaces.checks import shown
 from search_spaces.local_file import kept_specification
 from search_spaces.space import PROXY_SIZES
 
@@ -104,6 +106,7 @@ class SearchConfig:
 
     def __post_init__(self) -> None:
         """Settle what follows from other settings, and refuse what no search can be."""
+        check_types(self)
         for name, value in settled(self).items():
             object.__setattr__(self, name, value)
         check_numbers(self)
@@ -183,6 +186,8 @@ class SearchConfig:
             UnknownNameError: a field that a search does not have.
             InvalidInputError: a value of the wrong kind or out of range.
         """
+        if not isinstance(data, dict):
+            raise InvalidInputError(f"the settings of a search are a table of names and values, got {shown(data)}.")
         known = [f.name for f in fields(cls)]
         for name in data:
             if name not in known:
@@ -199,14 +204,7 @@ class SearchConfig:
 
     def to_toml(self) -> str:
         """Return the settings as TOML; fields that are None are left out."""
-        tables, lines = [], []
-        for name, value in self.to_json().items():
-            if isinstance(value, dict):
-                entries = [f"{key} = {json.dumps(entry)}" for key, entry in value.items() if entry is not None]
-                tables += [f"\n[{name}]", *entries] if entries else []
-            elif value is not None:
-                lines.append(f"{name} = {json.dumps(value)}")
-        return "\n".join([*lines, *tables]) + "\n"
+        return toml_text(self.to_json())
 
     @classmethod
     def from_toml(cls, path: Path) -> Self:
