@@ -42,8 +42,8 @@ class Trial:
         for parent in self.parents:
             check_whole("a trial's parent", parent, least=0)
         if self.continues is not None:
-            check_whole("the trial that another continues", self.continues, least=0)
-            if self.continues >= self.number:
+            check_whole("the trial that another continues", self.continues)
+            if not 0 <= self.continues < self.number:
                 raise InvalidInputError(
                     f"trial {self.number} can continue an earlier trial only, got {self.continues}."
                 )

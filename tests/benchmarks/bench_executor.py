@@ -32,7 +32,7 @@ from search_spaces.registry import get_space
 
 BRIEF_S = 0.05
 BRIEF_TRIALS, SIMULATED_TRIALS, SIMULATED_WORKERS = 400, 20_000, 256
-CONTROLLERS = ("random", "evolution", "local", "reinforce")
+CONTROLLERS = ("random", "evolution", "local")
 IMAGES = 65_000  # of 3 x 32 x 32 bytes: 200 MB
 
 

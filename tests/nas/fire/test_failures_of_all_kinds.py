@@ -48,7 +48,7 @@ def fates(seed: int) -> dict[int, str]:
 def test_a_search_ends_with_all_its_results(tmp_path: Path, executor: str, trials: int) -> None:
     from misbehaving import Misbehaving
 
-    how = fates(seed=1)
+    how = fates(seed=5)
     marks = tmp_path / "marks"
     marks.mkdir()
     evaluator = Misbehaving(str(marks), how, 0.02)
