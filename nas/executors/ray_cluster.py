@@ -45,12 +45,17 @@ class RayOptions:
             raise InvalidInputError(f"--gpus-per-worker must be >= 0, got {self.gpus_per_worker}.")
 
 
-def import_ray() -> ModuleType:
+def import_ray(*, own: bool = False) -> ModuleType:
     """Return the module.
+
+    Args:
+        own: whether Ray is to be started here, for this machine only, which it settles when it is imported.
 
     Raises:
         MissingDependencyError: it is not installed.
     """
+    if own:
+        os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leave GPU visibility alone, and say nothing
     try:
         import ray
@@ -73,7 +78,9 @@ def connect(ray: ModuleType, options: RayOptions) -> None:
     if options.address is None and options.workers is not None and not options.gpus_per_worker:
         _check_processors(options.workers, os.cpu_count() or 1, "this machine")
     code: dict[str, Any] = {}
-    if options.address is not None:  # a cluster runs the code that the driver runs, whatever is installed there
+    if options.address is None:  # Ray of our own takes no connection from other machines
+        code["_node_ip_address"] = "127.0.0.1"
+    else:  # a cluster runs the code that the driver runs, whatever is installed there
         code["runtime_env"] = {"py_modules": _package_folders()}
     try:
         ray.init(

@@ -59,7 +59,7 @@ class RayExecutor(Executor):
             InvalidInputError: more workers than the machine can hold, or no room for any.
             NASError: the cluster cannot be reached.
         """
-        self._ray = import_ray()
+        self._ray = import_ray(own=options.address is None)
         self._limits = options.limits
         self._pool: Pool | None = None
         self._owns_ray = not self._ray.is_initialized()
