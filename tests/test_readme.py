@@ -50,9 +50,14 @@ def test_the_network_is_read_without_this_package(tmp_path: Path, monkeypatch: p
 def test_snippet_of_another_library_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for written, smaller in SIZES.items():
         snippet = snippet.replace(written, smaller)
+    ray = pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))  # where Tune keeps its results
-    exec(compile(snippet, "README.md", "exec"), {})
+    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)  # none that happens to run already
+    try:
+        exec(compile(snippet, "README.md", "exec"), {})
+    finally:
+        ray.shutdown()
 
 
 def test_the_network_of_ones_own_is_searched(tmp_path: Path, cli: Callable[..., Any]) -> None:
