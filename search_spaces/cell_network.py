@@ -6,9 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from search_spaces.cell_layout import CellLayout, NetworkLayout
+from search_spaces.fast_convolutions import use_fast_convolutions
 from search_spaces.graph import ZERO, Block, Edge
 from search_spaces.layers import Conv, Layer, Norm, Normalization, Relu, layers_module
 from search_spaces.operations import IDENTITY, PlannedLayers
+from search_spaces.shared_layers import SharedLayers
 from search_spaces.skeleton import NORMALIZATIONS, Shape
 
 
@@ -37,6 +39,7 @@ class CellNetwork(nn.Module):
         self.dropout = nn.Dropout(skeleton.dropout if blueprint.stem == "imagenet" else 0.0)
         self.classifier = nn.Linear(layout.features, blueprint.classes, bias=skeleton.classifier_bias)
         _initialize(self)
+        use_fast_convolutions(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
@@ -46,17 +49,22 @@ class CellNetwork(nn.Module):
         """Return the logits, and those of the auxiliary head while training; None where it has none."""
         outputs: list[Tensor | None] = []
         x = images
+        if self.training and x.device.type == "cpu":  # there separable layers take half the time in this layout
+            x = x.contiguous(memory_format=torch.channels_last)
         for stem in self.stem:
             x = stem(x)
             outputs.append(x)
         auxiliary = None
+        shared = SharedLayers() if self.training else None
         for i, (cell, (previous, current)) in enumerate(zip(self.cells, self._inputs, strict=True)):
-            x = cell(None if previous is None else outputs[previous], outputs[current])
+            x = cell(None if previous is None else outputs[previous], outputs[current], shared, (previous, current))
             outputs.append(x)
             if i == self._auxiliary_index and self.training and self.auxiliary is not None:
                 auxiliary = self.auxiliary(x)
             for done in self._last_use[i]:
                 outputs[done] = None
+                if shared is not None:
+                    shared.forget(done)
         features = self.head_activation(x).mean(dim=(2, 3))
         return self.classifier(self.dropout(features)), auxiliary
 
@@ -87,16 +95,30 @@ class CellModule(nn.Module):
         self.fixups = nn.ModuleList(_optional(fix, normalization) or nn.Identity() for fix in layout.fixups)
         self.drop_path = 0.0
 
-    def forward(self, previous: Tensor | None, current: Tensor) -> Tensor:
-        """Run the blocks in order and concatenate the output states."""
-        before = current if previous is None else previous
+    def forward(
+        self,
+        previous: Tensor | None,
+        current: Tensor,
+        shared: SharedLayers | None = None,
+        places: tuple[int | None, int] = (None, 1),
+    ) -> Tensor:
+        """Run the blocks in order and concatenate the output states.
+
+        Args:
+            previous: output read as state 0; None where that is the raw current one.
+            current: output read as state 1.
+            shared: what was computed of the network's outputs already; None outside training.
+            places: numbers of the two outputs there.
+        """
+        before, place = (current, places[1]) if previous is None else (previous, places[0])
         states = [
-            before if self.adjust_previous is None else self.adjust_previous(before),
-            current if self.adjust_current is None else self.adjust_current(current),
+            before if self.adjust_previous is None else _run(self.adjust_previous, before, shared, place),
+            current if self.adjust_current is None else _run(self.adjust_current, current, shared, places[1]),
         ]
         drop = self.drop_path if self.training else 0.0
+        inside = None if shared is None else SharedLayers()
         for block in self.blocks:
-            states.append(block(states, current, drop))
+            states.append(block(states, current, drop, inside))
         outputs = [fix(states[state]) for fix, state in zip(self.fixups, self.concat, strict=True)]
         return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
 
@@ -112,12 +134,12 @@ class BlockModule(nn.Module):
         self._edges: tuple[Edge, Edge] = block.edges
         self._adds = block.combination == "add"
 
-    def forward(self, states: list[Tensor], current: Tensor, drop: float) -> Tensor:
+    def forward(self, states: list[Tensor], current: Tensor, drop: float, shared: SharedLayers | None = None) -> Tensor:
         """Apply both operations to the states they read; `current` gives zeros their shape."""
         results = []
         for edge, operation in zip(self._edges, (self.left, self.right), strict=True):
             source = current if edge.operation == ZERO else states[edge.state]
-            result = operation(source)
+            result = _run(operation, source, shared, edge.state)
             results.append(drop_path(result, drop) if drop and edge.operation != IDENTITY else result)
         return results[0] + results[1] if self._adds else torch.cat(results, dim=1)
 
@@ -158,6 +180,13 @@ def drop_path(x: Tensor, rate: float) -> Tensor:
     keep = 1.0 - rate
     mask = torch.empty(x.shape[0], 1, 1, 1, dtype=x.dtype, device=x.device).bernoulli_(keep)
     return x * mask.div_(keep)
+
+
+def _run(operation: nn.Module, x: Tensor, shared: SharedLayers | None, place: int | None) -> Tensor:
+    if shared is None or place is None:
+        result: Tensor = operation(x)
+        return result
+    return shared.run(operation, x, place=place)
 
 
 def _optional(planned: PlannedLayers | None, normalization: Normalization) -> nn.Module | None:

@@ -143,10 +143,13 @@ def _storage(tensor: Tensor) -> StorageWeakRef:
 @contextmanager
 def plain_operators() -> Iterator[None]:
     """Let torch compute in the operators that `MacCounter` knows, whatever mode the caller is in."""
+    from torch.nn.attention import SDPBackend, sdpa_kernel
+
     fast = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # one opaque operator for a whole transformer layer
     try:
-        with torch.inference_mode(False), torch.no_grad():
+        # attention as its products: which operators compute it in one piece differs between versions of torch
+        with torch.inference_mode(False), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
             yield
     finally:
         torch.backends.mha.set_fastpath_enabled(fast)

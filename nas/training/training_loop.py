@@ -18,6 +18,7 @@ from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
 from nas.training.averaging import Average, copied
 from nas.training.checkpoint import TrainingState
+from nas.training.clock import NO_CLOCK, Clock
 from nas.training.dropping import set_stochastic_depth
 from nas.training.measuring import Accuracy, measure_accuracy
 from nas.training.optimizers import make_optimizer
@@ -25,6 +26,7 @@ from nas.training.preparing import make_preparation
 from nas.training.processes import ALONE, Processes
 from nas.training.recipe import Recipe
 from nas.training.seeding import seeded
+from search_spaces.fast_convolutions import use_fast_convolutions
 from search_spaces.randomness import derive_seed, derive_torch_generator
 
 __all__ = ["WHOLE", "Accuracy", "Epoch", "Stretch", "Training", "measure_accuracy", "train"]
@@ -140,6 +142,7 @@ class Training:
         rates: Mapping[str, float] | None = None,
         processes: Processes = ALONE,
         validates: bool = False,
+        clock: Clock = NO_CLOCK,
     ) -> None:
         """Set up a training that has not begun; arguments as those of `train`.
 
@@ -153,11 +156,13 @@ class Training:
                 that are frozen as a whole stay in evaluation mode.
             processes: those that train together.
             validates: whether to look at the validation images after each epoch, even if the recipe does not.
+            clock: told which phase of a step it is in.
         """
         self._network, self._data, self._recipe, self._seed = network, data, recipe, seed
-        self._device, self._processes = device, processes
+        self._device, self._processes, self._clock = device, processes, clock
         self._validates = (validates or recipe.watches_validation) and len(data.validation) > 0
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        use_fast_convolutions(network)
         if recipe.stochastic_depth is not None:
             set_stochastic_depth(network, recipe.stochastic_depth)
         self._frozen = _freeze(network, rates or {})
@@ -244,27 +249,42 @@ class Training:
 
     def _run_steps(self, index: int, generator: torch.Generator) -> Tensor:
         """Run an epoch's steps and return the sum of their losses."""
-        recipe, parameters = self._recipe, self._parameters
+        recipe, clock = self._recipe, self._clock
         total = torch.zeros((), device=self._device)
         walk = batches(self._split, recipe.batch_size, generator=generator, drop_last=True)
-        for step, (images, labels) in enumerate(walk, start=index * self._steps):
+        for step in range(index * self._steps, (index + 1) * self._steps):
             self._set_schedules(step / (recipe.epochs * self._steps))
-            images = self._prepare(images, generator)
-            self._optimizer.zero_grad()
-            for part, weight in self._parts:
-                with self._gradients_of(part):
-                    loss = self._loss(images[part], labels[part])
-                    loss = loss if weight == 1 else loss * weight
-                    loss.backward()  # type: ignore[no-untyped-call]
-                total += loss.detach()
-            if recipe.gradient_clip:
-                nn.utils.clip_grad_norm_(parameters, recipe.gradient_clip)
-            self._optimizer.step()
-            if self._average:
-                self._average.update(self._network, step)
+            with clock.phase("data"):
+                images, labels = next(walk)
+                images = self._prepare(images, generator)
+            total += self._differentiate(images, labels)
+            with clock.phase("optimiser"):
+                self._update(step)
             if (step + 1) % CHECKED_STEPS == 0 and self._processes.count == 1 and not math.isfinite(total.item()):
                 break  # the rest of the epoch is lost; several processes would not stop at the same step
         return total
+
+    def _differentiate(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Leave the gradients of a batch's loss with the parameters, part by part, and return the loss."""
+        self._optimizer.zero_grad()
+        losses = []
+        for part, weight in self._parts:
+            with self._gradients_of(part):
+                with self._clock.phase("forward"):
+                    loss = self._loss(images[part], labels[part])
+                    loss = loss if weight == 1 else loss * weight
+                with self._clock.phase("backward"):
+                    loss.backward()  # type: ignore[no-untyped-call]
+            losses.append(loss.detach())
+        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
+
+    def _update(self, step: int) -> None:
+        """Change the weights by their gradients."""
+        if self._recipe.gradient_clip:
+            nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
+        self._optimizer.step()
+        if self._average:
+            self._average.update(self._network, step)
 
     def _own_parts(self, batch: int) -> list[tuple[slice, float]]:
         """Return this process' parts of a batch, each with its weight in the mean that all processes take.

@@ -1,0 +1,145 @@
+"""Convolutions that compute what torch's do, for less time on a CPU in training.
+
+Two kinds pay, both for float32 in channels_last (N, H, W, C in memory):
+
+- a 1x1 convolution is one matrix product over all pixels. torch gives it to oneDNN, or, for small batches on one
+  thread, to a loop that unfolds the images first;
+- the weight gradient of a depthwise kernel of 5x5 and more falls to oneDNN's slow general code, ten times and more
+  the forward's time. It is itself a depthwise convolution: of the input, with the output's gradient as the kernel and
+  every image's channels as channels of one image. That form runs at the forward's speed.
+
+Elsewhere (other types, other devices, evaluation) torch's own convolution is called, with the same weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+CHUNK_BYTES = 512 * 1024  # of images at a time in the weight gradient: they stay in a core's second-level cache
+SMALLEST_AREA = 25  # taps from which oneDNN's weight gradient of a depthwise kernel is slow
+
+
+def use_fast_convolutions(network: nn.Module) -> nn.Module:
+    """Have the convolutions of a network that can be faster compute in that way, in place; return it.
+
+    Names, weights and their order, and the functions computed stay. Only torch's own ``Conv2d`` is changed, so
+    parametrized layers (weight normalisation) and anybody's subclasses stay as they are.
+    """
+    for module in network.modules():
+        if type(module) is nn.Conv2d and module.padding_mode == "zeros":
+            if _is_pointwise(module):
+                module.__class__ = PointwiseConv2d
+            elif _is_slow_depthwise(module):
+                module.__class__ = DepthwiseConv2d
+    return network
+
+
+@final
+class PointwiseConv2d(nn.Conv2d):
+    """A 1x1 convolution of stride 1 in one group: (batch, c_in, h, w) -> (batch, c_out, h, w)."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Multiply matrices where the images lie so that no copy is needed."""
+        if not (self.training and _suits(input)):
+            return super()._conv_forward(input, weight, bias)
+        return functional.linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
+
+
+@final
+class DepthwiseConv2d(nn.Conv2d):
+    """A convolution with one filter a channel, of 5x5 taps or more: (batch, c, h, w) -> (batch, c, h', w')."""
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """Convolve, with the faster weight gradient in training."""
+        if not (self.training and torch.is_grad_enabled() and _suits(input)):
+            return super()._conv_forward(input, weight, bias)
+        result: Tensor = _Depthwise.apply(input, weight, self.stride, self.padding, self.dilation)
+        return result if bias is None else result + bias.view(1, -1, 1, 1)
+
+
+class _Depthwise(torch.autograd.Function):
+    """torch's depthwise convolution with another way to its weight gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, stride: Any, padding: Any, dilation: Any) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        ctx.geometry = (stride, padding, dilation)
+        return functional.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, weight = ctx.saved_tensors
+        stride, padding, dilation = ctx.geometry
+        grad = grad.contiguous(memory_format=torch.channels_last)
+        grad_x = grad_weight = None
+        if ctx.needs_input_grad[0]:
+            grad_x, _, _ = torch.ops.aten.convolution_backward(
+                grad, x, weight, None, stride, padding, dilation, False, (0, 0), x.shape[1], (True, False, False)
+            )
+        if ctx.needs_input_grad[1]:
+            grad_weight = depthwise_weight_gradient(
+                x, grad, weight.shape[2:], stride=stride, padding=padding, dilation=dilation
+            )
+        return grad_x, grad_weight, None, None, None
+
+
+def depthwise_weight_gradient(
+    x: Tensor, grad: Tensor, kernel: tuple[int, ...], *, stride: Any, padding: Any, dilation: Any
+) -> Tensor:
+    """Return the gradient (channels, 1, *kernel) of a depthwise convolution's weights.
+
+    dL/dw[c, i, j] = sum over n, y, x of grad[n, c, y, x] input[n, c, y s + i d - p, x s + j d - p]: the convolution of
+    the input with the gradient as its kernel, in which stride s and dilation d change places.
+
+    Args:
+        x: (batch, channels, height, width), the convolution's input.
+        grad: (batch, channels, h', w'), the gradient of its output.
+        kernel: height and width of the weights.
+        stride: the convolution's own, a pair.
+        padding: likewise.
+        dilation: likewise.
+    """
+    batch, channels = x.shape[:2]
+    step = max(1, CHUNK_BYTES // (x[0].numel() * x.element_size()))
+    total: Tensor | None = None
+    for start in range(0, batch, step):
+        part, part_grad = x[start : start + step], grad[start : start + step]
+        taps = functional.conv2d(
+            _as_one_image(part), _as_kernels(part_grad), None, dilation, padding, stride, part.shape[0] * channels
+        )[:, :, : kernel[0], : kernel[1]]  # with a stride, pixels at the end that no tap saw would give more
+        summed = taps.reshape(part.shape[0], channels, *kernel).sum(0)
+        total = summed if total is None else total.add_(summed)
+    assert total is not None
+    return total.unsqueeze(1)
+
+
+def _as_one_image(x: Tensor) -> Tensor:
+    """(n, c, h, w) -> (1, n c, h, w), in channels_last."""
+    batch, channels, height, width = x.shape
+    return x.permute(2, 3, 0, 1).reshape(1, height, width, batch * channels).permute(0, 3, 1, 2)
+
+
+def _as_kernels(x: Tensor) -> Tensor:
+    """(n, c, h, w) -> (n c, 1, h, w), channels next to each other in memory."""
+    batch, channels, height, width = x.shape
+    return x.permute(2, 3, 0, 1).reshape(height, width, batch * channels).permute(2, 0, 1).unsqueeze(1)
+
+
+def _is_pointwise(conv: nn.Conv2d) -> bool:
+    return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1 and conv.padding == (0, 0)
+
+
+def _is_slow_depthwise(conv: nn.Conv2d) -> bool:
+    height, width = conv.kernel_size
+    is_depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
+    return is_depthwise and height * width >= SMALLEST_AREA and not isinstance(conv.padding, str)
+
+
+def _suits(x: Tensor) -> bool:
+    return x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last)

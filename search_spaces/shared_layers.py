@@ -1,0 +1,65 @@
+"""What several operations of a cell do alike to the same tensor, done once while a network is trained.
+
+Every operation of a NASNet-style cell begins with a ReLU of the state it reads or with a pooling of it, and a state is
+read by several operations, a cell's output by two cells. The result is the same tensor, so it is computed once, and so
+is its gradient: of n rectifications n - 1 are saved, forward and backward, and so is the memory that they keep.
+Rectifications behind a normalisation, which nothing else reads, are done in place.
+
+In evaluation, and where somebody watches a layer by a hook, layers run one by one as they stand.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import final
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+_SHAREABLE = (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d)
+
+
+@final
+class SharedLayers:
+    """First layers of operations on the tensors of one forward pass, by the tensor they read."""
+
+    def __init__(self) -> None:
+        """Begin with nothing computed."""
+        self._done: dict[int, dict[str, Tensor]] = {}
+
+    def run(self, operation: nn.Module, x: Tensor, *, place: int) -> Tensor:
+        """Return what an operation makes of a tensor, with its first layer computed once for all that begin with it.
+
+        Args:
+            operation: a layer, or layers in a row.
+            x: what it reads.
+            place: number of that tensor, the same whenever it is read.
+        """
+        if not isinstance(operation, nn.Sequential):
+            return self._first(operation, x, place)
+        layers = list(operation)
+        result = self._first(layers[0], x, place)
+        for before, layer in pairwise(layers):
+            if type(layer) is nn.ReLU and type(before) is nn.BatchNorm2d and not _is_watched(layer):
+                result = functional.relu_(result)
+            else:
+                result = layer(result)
+        return result
+
+    def forget(self, place: int) -> None:
+        """Give back the memory of a tensor that nothing reads any more."""
+        self._done.pop(place, None)
+
+    def _first(self, layer: nn.Module, x: Tensor, place: int) -> Tensor:
+        if type(layer) not in _SHAREABLE or _is_watched(layer):
+            result: Tensor = layer(x)
+            return result
+        done = self._done.setdefault(place, {})
+        kind = f"{type(layer).__name__}({layer.extra_repr()})" if type(layer) is not nn.ReLU else "ReLU"
+        if kind not in done:
+            done[kind] = functional.relu(x) if kind == "ReLU" else layer(x)
+        return done[kind]
+
+
+def _is_watched(layer: nn.Module) -> bool:
+    return bool(layer._forward_hooks or layer._forward_pre_hooks or layer._backward_hooks or layer._backward_pre_hooks)
