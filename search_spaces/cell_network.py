@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from search_spaces.cell_layout import CellLayout, NetworkLayout
-from search_spaces.fast_convolutions import use_fast_convolutions
 from search_spaces.graph import ZERO, Block, Edge
 from search_spaces.layers import Conv, Layer, Norm, Normalization, Relu, layers_module
 from search_spaces.operations import IDENTITY, PlannedLayers
@@ -25,7 +26,7 @@ class CellNetwork(nn.Module):
         super().__init__()
         blueprint, skeleton = layout.blueprint, layout.skeleton
         normalization = NORMALIZATIONS[blueprint.stem]
-        self.stem = nn.ModuleList(layers_module(part.layers, normalization) for part in layout.stem)
+        self.stem = nn.ModuleList(layers_module(part.layers, normalization, draw=False) for part in layout.stem)
         self.cells = nn.ModuleList(CellModule(cell, normalization) for cell in layout.cells)
         self._inputs = [(cell.placement.previous, cell.placement.current) for cell in layout.cells]
         self._last_use = _last_uses(self._inputs, len(layout.stem))
@@ -39,7 +40,6 @@ class CellNetwork(nn.Module):
         self.dropout = nn.Dropout(skeleton.dropout if blueprint.stem == "imagenet" else 0.0)
         self.classifier = nn.Linear(layout.features, blueprint.classes, bias=skeleton.classifier_bias)
         _initialize(self)
-        use_fast_convolutions(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits."""
@@ -129,8 +129,8 @@ class BlockModule(nn.Module):
     def __init__(self, block: Block, edges: tuple[PlannedLayers, PlannedLayers], normalization: Normalization) -> None:
         """Make the two operations."""
         super().__init__()
-        self.left = layers_module(edges[0].layers, normalization)
-        self.right = layers_module(edges[1].layers, normalization)
+        self.left = layers_module(edges[0].layers, normalization, draw=False)
+        self.right = layers_module(edges[1].layers, normalization, draw=False)
         self._edges: tuple[Edge, Edge] = block.edges
         self._adds = block.combination == "add"
 
@@ -166,7 +166,8 @@ class AuxiliaryHead(nn.Module):
             *(() if darts_imagenet else (Norm(768),)),
             Relu(),
         )
-        self.features = nn.Sequential(nn.ReLU(), nn.AvgPool2d(kernel, stride), layers_module(layers, normalization))
+        drawn = layers_module(layers, normalization, draw=False)
+        self.features = nn.Sequential(nn.ReLU(), nn.AvgPool2d(kernel, stride), drawn)
         self.classifier = nn.Linear(768, layout.blueprint.classes, bias=layout.skeleton.classifier_bias)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -190,7 +191,7 @@ def _run(operation: nn.Module, x: Tensor, shared: SharedLayers | None, place: in
 
 
 def _optional(planned: PlannedLayers | None, normalization: Normalization) -> nn.Module | None:
-    return layers_module(planned.layers, normalization) if planned and planned.layers else None
+    return layers_module(planned.layers, normalization, draw=False) if planned and planned.layers else None
 
 
 def _last_uses(inputs: list[tuple[int | None, int]], num_stems: int) -> list[list[int]]:
@@ -206,12 +207,14 @@ def _last_uses(inputs: list[tuple[int | None, int]], num_stems: int) -> list[lis
     return done
 
 
+@torch.no_grad()
 def _initialize(network: nn.Module) -> None:
     """Draw weights as TF-Slim's NASNet: normal with variance 2 / fan-out; biases zero, normalisation the identity."""
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            fan_out = module.out_channels * module.kernel_size[0] * module.kernel_size[1]
+            module.weight.normal_(0, math.sqrt(2 / fan_out))
         elif isinstance(module, nn.Linear):
-            nn.init.normal_(module.weight, std=module.in_features**-0.5)
+            module.weight.normal_(0, module.in_features**-0.5)
             if module.bias is not None:
-                nn.init.zeros_(module.bias)
+                module.bias.zero_()

@@ -7,6 +7,7 @@ description, so the count and the network cannot drift apart.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, assert_never
 
 import torch
@@ -14,6 +15,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from search_spaces.architecture import Complexity
+from search_spaces.fast_convolutions import use_fast_convolutions
+from search_spaces.layer_templates import copy_layer
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,19 @@ def layers_complexity(layers: tuple[Layer, ...], size: int) -> Complexity:
     return Complexity(params, macs)
 
 
-def layers_module(layers: tuple[Layer, ...], normalization: Normalization) -> nn.Module:
-    """Return the module that computes layers in a row; the identity for none."""
+def layers_module(layers: tuple[Layer, ...], normalization: Normalization, *, draw: bool = True) -> nn.Module:
+    """Return the module that computes layers in a row; the identity for none.
+
+    Args:
+        layers: what it computes.
+        normalization: how batch normalisation is set.
+        draw: whether weights are drawn as torch draws them; else their contents are whatever memory holds, for
+            somebody to draw.
+    """
     modules = [_module(layer, normalization) for layer in layers]
+    if draw:
+        for conv in (inner for module in modules for inner in module.modules() if isinstance(inner, nn.Conv2d)):
+            conv.reset_parameters()
     if len(modules) == 1:
         return modules[0]
     return nn.Sequential(*modules) if modules else nn.Identity()
@@ -121,6 +134,25 @@ def _conv_size(conv: Conv, size: int, axis: int) -> int:
 
 
 def _module(layer: Layer, normalization: Normalization) -> nn.Module:
+    match layer:
+        case FactorizedReduction(c_in=c_in, c_out=c_out):
+            return FactorizedReductionModule(c_in, c_out)
+        case Zero(c_out=c_out, stride=stride):
+            return ZeroModule(c_out, stride)
+        case Pool(kernel=kernel) if kernel % 2 == 0:
+            return _even_pool_module(layer)
+        case _:
+            return copy_layer(_template(layer, normalization))
+
+
+@lru_cache(maxsize=4096)
+def _template(layer: Relu | Conv | Norm | Pool, normalization: Normalization) -> nn.Module:
+    """Return a layer of torch, on the CPU whatever the default device; its copies are what networks are made of."""
+    with torch.device("cpu"):
+        return use_fast_convolutions(_single_module(layer, normalization))
+
+
+def _single_module(layer: Relu | Conv | Norm | Pool, normalization: Normalization) -> nn.Module:
     match layer:
         case Relu():
             return nn.ReLU()
@@ -138,26 +170,19 @@ def _module(layer: Layer, normalization: Normalization) -> nn.Module:
             )
         case Norm(channels=channels):
             return nn.BatchNorm2d(channels, eps=normalization.eps, momentum=normalization.momentum)
-        case Pool():
-            return _pool_module(layer)
-        case FactorizedReduction(c_in=c_in, c_out=c_out):
-            return FactorizedReductionModule(c_in, c_out)
-        case Zero(c_out=c_out, stride=stride):
-            return ZeroModule(c_out, stride)
+        case Pool(kind="max", kernel=size, stride=stride):
+            return nn.MaxPool2d(size, stride=stride, padding=size // 2)
+        case Pool(kernel=size, stride=stride):
+            return nn.AvgPool2d(size, stride=stride, padding=size // 2, count_include_pad=False)
         case _:
             assert_never(layer)
 
 
-def _pool_module(pool: Pool) -> nn.Module:
-    padding = pool.kernel // 2
-    if pool.kernel % 2 == 0:  # an even kernel needs one row and column more below and on the right only
-        pad = nn.ConstantPad2d((0, 1, 0, 1), float("-inf") if pool.kind == "max" else 0.0)
-        if pool.kind == "avg":
-            raise NotImplementedError("average pooling with an even kernel is in no operation set")
-        return nn.Sequential(pad, nn.MaxPool2d(pool.kernel, stride=pool.stride))
-    if pool.kind == "max":
-        return nn.MaxPool2d(pool.kernel, stride=pool.stride, padding=padding)
-    return nn.AvgPool2d(pool.kernel, stride=pool.stride, padding=padding, count_include_pad=False)
+def _even_pool_module(pool: Pool) -> nn.Module:
+    """Return a pooling whose kernel needs one row and column more, below and on the right only."""
+    if pool.kind == "avg":
+        raise NotImplementedError("average pooling with an even kernel is in no operation set")
+    return nn.Sequential(nn.ConstantPad2d((0, 1, 0, 1), float("-inf")), nn.MaxPool2d(pool.kernel, stride=pool.stride))
 
 
 class FactorizedReductionModule(nn.Module):
@@ -166,8 +191,9 @@ class FactorizedReductionModule(nn.Module):
     def __init__(self, c_in: int, c_out: int) -> None:
         """Make the two 1x1 convolutions."""
         super().__init__()
-        self.even = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
-        self.odd = nn.Conv2d(c_in, c_out // 2, 1, stride=2, bias=False)
+        half = Conv(c_in, c_out // 2, stride=(2, 2))
+        self.even = copy_layer(_template(half, Normalization()))
+        self.odd = copy_layer(_template(half, Normalization()))
 
     def forward(self, x: Tensor) -> Tensor:
         """Concatenate the two halves of the output channels."""

@@ -36,7 +36,7 @@ from nas.search_loop import Limits, SearchLoop
 from nas.session import Session
 from nas.training.recipe import Recipe
 from nas.training.runs.session import WHITENED
-from nas.training.seeding import seeded
+from nas.training.seeding import weights_from
 from nas.training.training_loop import train
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
@@ -137,7 +137,7 @@ def build_for_training(point: Point, data: ImageData, *, recipe: Recipe, seed: i
     """Return a network as a recipe trains it, drawn from a seed; what looks at images first sees the training ones."""
     blueprint = replace(point.blueprint, auxiliary=recipe.auxiliary_weight > 0)
     sample = data.normalise(data.train.images[: recipe.batch_size])
-    with seeded(seed), torch.device("cpu"):
+    with weights_from(seed):
         network = build_blueprint(blueprint, folder=point.folder, sample=sample)
     for module in network.modules():
         if isinstance(module, Whitening):

@@ -19,7 +19,7 @@ from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import is_out_of_memory, trial_seed
 from nas.training.checkpoint import Checkpoints, Interim, interim_file
 from nas.training.recipe import Recipe
-from nas.training.seeding import seeded
+from nas.training.seeding import weights_from
 from nas.training.training_loop import Epoch, Training, measure_accuracy
 from search_spaces.architecture import Blueprint
 from search_spaces.space import SearchSpace
@@ -179,5 +179,5 @@ def _remove(interim: Interim | None) -> None:
 
 def build_seeded(space: SearchSpace, blueprint: Blueprint, *, recipe: Recipe, seed: int) -> nn.Module:
     """Return the network that a recipe trains, auxiliary head included where it has one, drawn from a seed."""
-    with seeded(seed), torch.device("cpu"):
+    with weights_from(seed):
         return exchange_parts(space.build(replace(blueprint, auxiliary=recipe.auxiliary_weight > 0)), blueprint)

@@ -15,3 +15,14 @@ def seeded(seed: int, device: torch.device | str = "cpu") -> Iterator[None]:
     with torch.random.fork_rng(devices=cuda):
         torch.manual_seed(seed)
         yield
+
+
+@contextmanager
+def weights_from(seed: int) -> Iterator[None]:
+    """Have networks that are built inside the block draw their weights from a seed, on the CPU."""
+    with seeded(seed):
+        if torch.get_default_device().type == "cpu":  # naming the device makes every call of torch take longer
+            yield
+        else:
+            with torch.device("cpu"):
+                yield

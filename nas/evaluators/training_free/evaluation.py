@@ -6,14 +6,12 @@ import time
 from dataclasses import dataclass, replace
 from typing import final
 
-import torch
-
 from controllers.trial import Measurement, Trial
 from nas.building import count_architecture, exchange_parts
 from nas.evaluators.evaluator import trial_seed
 from nas.evaluators.training_free.minibatch import Minibatch
 from nas.evaluators.training_free.score import TrainingFreeScore, UnscorableError
-from nas.training.seeding import seeded
+from nas.training.seeding import seeded, weights_from
 from search_spaces.architecture import Blueprint
 from search_spaces.randomness import derive_seed, derive_torch_generator
 from search_spaces.space import SearchSpace
@@ -54,7 +52,7 @@ class TrainingFreeEvaluator:
         return Measurement("ok", metrics, time.perf_counter() - start)
 
     def _measure(self, blueprint: Blueprint, batch: Minibatch, seed: int) -> float:
-        with seeded(seed), torch.device("cpu"):
+        with weights_from(seed):
             network = exchange_parts(self.space.build(blueprint), blueprint)
         generator = derive_torch_generator(seed, 0, "score")
         with seeded(derive_seed(seed, 0, "forward"), self.device):  # for layers that draw even in evaluation mode

@@ -27,7 +27,7 @@ from nas.training.recipe import Recipe
 from nas.training.runs.config import TrainingConfig
 from nas.training.runs.log import TrainingLog
 from nas.training.runs.weights import given_weights
-from nas.training.seeding import seeded
+from nas.training.seeding import weights_from
 from nas.training.training_loop import Epoch, Training
 from nas.training.transfer import take_over
 from search_spaces.architecture import Blueprint, Complexity
@@ -199,7 +199,7 @@ class TrainSession:
         return json.dumps([config.seed, recipe, self.blueprint.to_json(), self.data.fingerprint, weights])
 
     def _initial_network(self) -> nn.Module:
-        with seeded(derive_seed(self.config.seed, 0, "weights")), torch.device("cpu"):
+        with weights_from(derive_seed(self.config.seed, 0, "weights")):
             blueprint = replace(self.blueprint, auxiliary=self.recipe.auxiliary_weight > 0)
             network = build_blueprint(blueprint, folder=self.source, sample=self._sample())
         transfer = self.config.transfer
