@@ -3,10 +3,24 @@
 What needs torch is imported inside the commands, so that `--help` answers at once.
 """
 
-from nas.commands import bench, compare, dashboard, export, listing, look, profile, run_search, scale, test, train
+from nas.commands import (
+    bench,
+    bench_engine,
+    compare,
+    dashboard,
+    export,
+    listing,
+    look,
+    profile,
+    run_search,
+    scale,
+    test,
+    train,
+)
 
 __all__ = [
     "bench",
+    "bench_engine",
     "compare",
     "dashboard",
     "export",

@@ -1,4 +1,4 @@
-"""`nas bench`: controllers compared where every result is known beforehand."""
+"""`nas bench`, and `nas bench table`: controllers compared where every result is known beforehand."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from nas.benchmarking import BenchResult, BenchRules, OnRun
 
 bench = typer.Typer(
-    help="Compare controllers where every result is known beforehand.", no_args_is_help=True, rich_markup_mode=None
+    help="Compare controllers on known results, and measure how fast networks are trained.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 app.add_typer(bench, name="bench")
 
@@ -109,7 +111,7 @@ def table_(
     )
     of_front = bool(rules.costs) and target is None
     table = load_table(file)
-    with _Display(console) as display:
+    with BenchDisplay(console) as display:
         try:
             result = bench_table(
                 table,
@@ -157,13 +159,13 @@ def _read_fidelities(texts: Sequence[str]) -> dict[int, str]:
     return found
 
 
-class _Display:
-    """A bar of finished runs on a terminal; nothing elsewhere."""
+class BenchDisplay:
+    """A bar of what is finished, on a terminal; nothing elsewhere."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, unit: str = "runs") -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-        columns = (BarColumn(24), MofNCompleteColumn(), TextColumn("runs"), TimeElapsedColumn())
+        columns = (BarColumn(24), MofNCompleteColumn(), TextColumn(unit), TimeElapsedColumn())
         self._bar = Progress(*columns, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task("", total=None)
 
@@ -172,7 +174,7 @@ class _Display:
         """What the comparison is to tell."""
         return lambda done, total: self._bar.update(self._task, completed=done, total=total)
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> BenchDisplay:
         self._bar.start()
         return self
 

@@ -18,6 +18,7 @@ from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import is_out_of_memory, trial_seed
 from nas.training.checkpoint import Checkpoints, Interim, interim_file
+from nas.training.clock import NO_CLOCK, PhaseClock
 from nas.training.recipe import Recipe
 from nas.training.seeding import weights_from
 from nas.training.training_loop import Epoch, Training, measure_accuracy
@@ -44,6 +45,8 @@ class TrainingEvaluator:
         interim: folder inside the run's for what a trial in work leaves at the end of an epoch, so that it goes on
             from there if its worker is lost; on a machine without the run's folder it begins again. None for no such.
         interim_s: seconds of training between two such states; short trials leave none.
+        timed: whether a measurement also says how long each phase of the trial took, as ``forward_s`` and so on; on a
+            GPU that waits for the device at every phase, so it is for benchmarks.
     """
 
     space: SearchSpace
@@ -55,6 +58,7 @@ class TrainingEvaluator:
     checkpoints: Path | None = None
     interim: Path | None = None
     interim_s: float = 30.0
+    timed: bool = False
 
     def __post_init__(self) -> None:
         """Make the folders absolute, since a worker elsewhere has another current folder."""
@@ -100,15 +104,18 @@ class TrainingEvaluator:
         start = stored.latest(below=budget) if stored and trial.continues is not None else None
         begun = start.epochs if start else 0
         interim = self._interim(trial, blueprint, seed=seed, begun=begun)
-        network = build_seeded(self.space, blueprint, recipe=recipe, seed=seed)
-        training = Training(network, self.data, recipe=recipe, seed=seed, device=self.device)
+        clock = PhaseClock(self.device) if self.timed else NO_CLOCK
+        with clock.phase("building"):
+            network = build_seeded(self.space, blueprint, recipe=recipe, seed=seed)
+            training = Training(network, self.data, recipe=recipe, seed=seed, device=self.device, clock=clock)
         state = (interim.read() if interim else None) or start
         if state is not None:
             training.restore(state)
         epoch = self._train(training, interim, budget=budget)
         _keep(training, stored, last=budget == recipe.epochs)
         training.finish()
-        accuracy = measure_accuracy(network, self.data, self.data.validation, mirrored=recipe.flip_test)
+        with clock.phase("evaluation"):
+            accuracy = measure_accuracy(network, self.data, self.data.validation, mirrored=recipe.flip_test)
         if not math.isfinite(accuracy.loss):
             raise DivergedError(f"the validation loss is {accuracy.loss} after training")
         metrics = {
@@ -120,6 +127,7 @@ class TrainingEvaluator:
             "epochs": budget,
             "epochs_spent": budget - begun,
             "train_s": epoch.seconds,
+            **{f"{phase}_s": seconds for phase, seconds in clock.seconds.items()},
         }
         return Measurement("ok", metrics, seconds=epoch.seconds)
 
