@@ -14,11 +14,12 @@ from nas.config import SearchConfig
 from nas.errors import InvalidInputError, StorageError, UnknownNameError
 from nas.finalizing import StoredNetwork
 from nas.run import Run, load
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import Scaler, make_scaler
 from nas.scaling.grid import ImageSource, TrainedPoint
 from nas.scaling.laws import LAWS, PUBLISHED, Coefficients, Law, make_law, parse_coefficients
 from nas.scaling.members import Line, Member, check_phis
-from nas.scaling.solver import Budgets, check_reachable
+from nas.scaling.solver import check_reachable
 from nas.scaling.training import Training, choose, train_ablation, train_grid
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint

@@ -11,8 +11,8 @@ import nas
 from controllers.trial import Measurement, Trial
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.scaling import grid as grid_module
+from nas.scaling.budgets import Budgets
 from nas.scaling.family import scale, spread_budgets
-from nas.scaling.solver import Budgets
 from search_spaces.architecture import Blueprint
 
 CELL = nas.get_blueprint("nasnet-a", input_shape=(1, 12, 12), classes=10, depth=2, width=8)
