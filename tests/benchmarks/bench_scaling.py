@@ -42,9 +42,7 @@ def networks() -> dict[str, Blueprint]:
 
 def bench_budgets() -> None:
     """Solve for random budgets, with no count kept from one to the next."""
-    print(
-        "| network | above 90 % | least use | slowest, s | slowest, CPU s | members counted |\n|---|---|---|---|---|---|"
-    )
+    print("| network | above 90 % | least use | slowest, s | of the CPU, s | members counted |\n" + "|---" * 6 + "|")
     for i, (name, blueprint) in enumerate(networks().items()):
         scaler = make_scaler(blueprint)
         base, used, seconds, cpu_seconds, counted = scaler.count(scaler.base).macs, [], [], [], []
