@@ -146,9 +146,10 @@ def scale(
     if trains and folder is not None and ablation is not False:
         ablated = train_ablation(scaler, law_found, training, folder=folder / "ablation")
     maker = _Maker(scaler, law_found, name, measure, config.device)
-    members = [_with_accuracy(member, (*ablated, *grid)) for member in maker.members(law, phis=phis, budgets=asked)]
-    base_member = _with_accuracy(maker.line("compound").at(0.0), (*ablated, *grid))
-    notes = _notes(scaler, law_found, searched=bool(grid), given=given is not None)
+    trained = (*ablated, *grid)
+    members = [_with_accuracy(scaler, member, trained) for member in maker.members(law, phis=phis, budgets=asked)]
+    base_member = _with_accuracy(scaler, maker.line("compound").at(0.0), trained)
+    notes = [*_notes(scaler, law_found, searched=bool(grid), given=given is not None), *_doubles(ablated)]
     family = Family(name, base_member, law_found, tuple(members), grid, ablated, tuple(notes), folder)
     if folder is not None:
         write_family(family, folder, own_space=own_space)
@@ -312,9 +313,10 @@ class _Maker:
         return found
 
 
-def _with_accuracy(member: Member, points: Iterable[TrainedPoint]) -> Member:
+def _with_accuracy(scaler: Scaler, member: Member, points: Iterable[TrainedPoint]) -> Member:
     """Return a member with its accuracy: of several trainings that of most seeds, and the first of equals."""
-    trained = [point.accuracy for point in points if point.point.blueprint == member.blueprint and point.accuracy]
+    network = scaler.outline(member.blueprint)
+    trained = [one.accuracy for one in points if one.accuracy and scaler.outline(one.point.blueprint) == network]
     return replace(member, accuracy=max(trained, key=lambda found: found.seeds)) if trained else member
 
 
@@ -325,6 +327,18 @@ def _notes(scaler: Scaler, found: Coefficients, *, searched: bool, given: bool) 
             f"coefficients {found} are EfficientNet-B0's, as published: --data trains a grid to find this network's own"
         )
     return notes
+
+
+def _doubles(ablation: Iterable[TrainedPoint]) -> list[str]:
+    """Return a line for every point of the ablation that rounding made the same network as one before it."""
+    first: dict[Blueprint, str] = {}
+    lines = []
+    for trained in ablation:
+        label = trained.point.label
+        same = first.setdefault(trained.point.blueprint, label)
+        if same != label:
+            lines.append(f"{label} rounds to the network of {same}: they are one point of the ablation")
+    return lines
 
 
 def write_family(family: Family, folder: Path, *, own_space: Path | None = None) -> None:

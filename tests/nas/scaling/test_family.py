@@ -88,6 +88,9 @@ def test_with_data_the_coefficients_are_searched_for(tmp_path: Path) -> None:
         "compound",
         "fast",
     }
+    networks = {point.point.blueprint for point in family.ablation}
+    said = [note for note in family.notes if "rounds to the network of" in note]
+    assert len(said) == len(family.ablation) - len(networks) > 0
     assert family.base.accuracy is not None
     assert (tmp_path / "ablation.svg").stat().st_size > 1000
     assert family.base.blueprint.channels == 1
