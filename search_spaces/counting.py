@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 from torch.multiprocessing.reductions import StorageWeakRef
+from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from search_spaces.architecture import Blueprint, Complexity
@@ -33,6 +34,8 @@ CONVOLUTIONS = frozenset(
         aten._slow_conv2d_forward,
     }
 )
+# attention in one piece on the CPU, which torch's counter does not know -> what it knows that takes the same
+SAME_FLOPS = {aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention}
 # matrix product -> which of its arguments are multiplied
 PRODUCTS = {
     aten.mm: (0, 1),
@@ -42,6 +45,10 @@ PRODUCTS = {
     aten.mv: (0, 1),
     aten.addmv: (1, 2),
 }
+# They give the tensor that they fill; half of what building a network without weights takes is spent in them.
+FILLS = frozenset(
+    {Tensor.fill_, Tensor.zero_, Tensor.normal_, Tensor.uniform_, nn.init.kaiming_uniform_, nn.init.kaiming_normal_}
+)
 ProductKind = Literal["layer", "attention"]
 OnProduct = Callable[[ProductKind, int], None]
 
@@ -60,6 +67,17 @@ class Sizes:
         return cls(blueprint.channels, blueprint.resolution, blueprint.classes)
 
 
+class _LeaveUnfilled(TorchFunctionMode):
+    """While it is entered, tensors without contents are not filled: there is nothing to fill."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, arguments: tuple[Any, ...] = (), named: dict[str, Any] | None = None
+    ) -> Any:
+        if function in FILLS and arguments and arguments[0].is_meta:
+            return arguments[0]
+        return function(*arguments, **(named or {}))
+
+
 def without_weights(work: Callable[[str], T]) -> T:
     """Return what `work` gives on the meta device, where tensors have shapes and no contents.
 
@@ -74,7 +92,7 @@ def without_weights(work: Callable[[str], T]) -> T:
     """
     with torch.random.fork_rng(devices=[]):
         try:
-            with torch.device("meta"):
+            with torch.device("meta"), _LeaveUnfilled():
                 return work("meta")
         except NASError:
             raise
@@ -113,6 +131,7 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch h
     def _count(self, packet: Any, arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         from torch.utils.flop_counter import flop_registry
 
+        packet = SAME_FLOPS.get(packet, packet)
         if packet in PRODUCTS:
             factors = [arguments[i] for i in PRODUCTS[packet]]
             dependent = sum(_storage(factor) in self._dependent for factor in factors)

@@ -3,7 +3,9 @@
 Every stage of a base network chooses its block, kernel, squeeze-and-excitation, skip, expansion, filters and repeats;
 all blocks of a stage are alike. The paper's base is MobileNet-v2. Its third skip, pooling, is left out: neither paper
 nor released code says what it does where shapes change. EfficientNet-B0 came out of the same space; as its 192 and
-MnasNet-A1's 112 filters are no quarter steps from MobileNet-v2's, each is a point of the space around itself.
+MnasNet-A1's 112 filters are no quarter steps from MobileNet-v2's, each is a point of the space around itself, and
+so are MobileNet-v3's, where a stage is one block. The papers search for accuracy x (MACs / T)^-0.07 with T = 400M,
+which is `nas search --space mbconv --target-macs 400M`.
 """
 
 from __future__ import annotations
@@ -22,8 +24,12 @@ from search_spaces.scaling_rules import scale_filters
 from search_spaces.space import SearchSpace
 
 NAME = "mbconv"
+PAPER_EXPANSIONS = (3, 6)
 SKIPS = {"none": False, "identity": True}
-POINTS = ("mobilenet-v2", "mnasnet-a1", "mnasnet-b1", "efficientnet-b0")
+POINTS = (
+    *("mobilenet-v2", "mobilenet-v3-large", "mobilenet-v3-small", "mnasnet-a1", "mnasnet-b1"),
+    "efficientnet-b0",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class MBConvSpaceOptions:
     Attributes:
         base: a key of `DESIGNS`: stem, head, strides, activations, normalisation, filters and repeats to start from.
         blocks: keys of `BLOCKS`.
-        kernels, excitations, expansions: values of `Stage`.
+        kernels, excitations: values of `Stage`.
+        expansions: values of `Stage`; to the paper's, a base's stage adds its own, which differ in MobileNet-v3.
         skips: keys of `SKIPS`.
         filters: factors of the base's filters; the products are rounded to multiples of 8.
         repeats: differences from the base's repeats; a stage keeps at least one block.
@@ -60,7 +67,7 @@ class MBConvSpaceOptions:
     kernels: tuple[int, ...] = (3, 5)
     excitations: tuple[float, ...] = (0.0, 0.25)
     skips: tuple[str, ...] = ("none", "identity")
-    expansions: tuple[int, ...] = (3, 6)
+    expansions: tuple[int, ...] = PAPER_EXPANSIONS
     filters: tuple[float, ...] = (0.75, 1.0, 1.25)
     repeats: tuple[int, ...] = (-1, 0, 1)
 
@@ -84,6 +91,11 @@ class MBConvSpaceOptions:
     def filter_options(self, base: Stage) -> tuple[int, ...]:
         """Return the filters that a stage can have; factors that round to the same number count once."""
         return tuple(dict.fromkeys(scale_filters(base.filters, factor) for factor in self.filters))
+
+    def expansion_options(self, base: Stage) -> tuple[float, ...]:
+        """Return the expansions that a stage can have."""
+        adds_own = self.expansions == PAPER_EXPANSIONS and base.expansion != 1
+        return tuple(dict.fromkeys((*self.expansions, base.expansion) if adds_own else self.expansions))
 
     def repeat_options(self, base: Stage) -> tuple[int, ...]:
         """Return the repeats that a stage can have."""
@@ -116,7 +128,7 @@ class MBConvSpace(SearchSpace):
         yield Decision(f"stage{i}_kernel", options.kernels)
         yield Decision(f"stage{i}_excitation", options.excitations)
         yield Decision(f"stage{i}_skip", options.skips)
-        yield Decision(f"stage{i}_expansion", options.expansions)
+        yield Decision(f"stage{i}_expansion", options.expansion_options(base))
         yield Decision(f"stage{i}_filters", options.filter_options(base))
         yield Decision(f"stage{i}_repeats", options.repeat_options(base))
 
@@ -140,7 +152,7 @@ class MBConvSpace(SearchSpace):
             kernel=options.kernels[kernel],
             excitation=options.excitations[excitation],
             skip=SKIPS[options.skips[skip]],
-            expansion=options.expansions[expansion] if chosen.expands else 1,
+            expansion=options.expansion_options(base)[expansion] if chosen.expands else 1,
             filters=options.filter_options(base)[filters],
             repeats=options.repeat_options(base)[repeats],
         )

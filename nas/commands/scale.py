@@ -133,7 +133,8 @@ def scale_(
 
     Example: nas scale results/nasnet-digits-predictor-1 --data digits --target-macs 2M --target-macs 8M
     """
-    from nas.scaling.family import find_network, new_folder
+    from nas.scaling.bases import find_network
+    from nas.scaling.family import new_folder
 
     given = {name: context.params[name] for name in SETTINGS if context.params[name] not in (None, False)}
     changes = parse_settings("--recipe-set", recipe_set or []) | ({"epochs": epochs} if epochs is not None else {})

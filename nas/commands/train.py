@@ -30,7 +30,9 @@ def train(
     data_root: Root = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if its files are missing.")] = False,
     train_limit: Annotated[Whole, option("Train on so many images only, classes even.")] = None,
-    resolution: Annotated[Whole, option("Resize images to so many pixels a side.")] = None,
+    resolution: Annotated[
+        Whole, option("Resize images to so many pixels a side. [default: a blueprint file's size, else the data's]")
+    ] = None,
     classes: Annotated[Whole, option("Length of the logits. [default: the data's classes]")] = None,
     depth: Annotated[Number, option("N of a cell network; multiplies the repeats of others.")] = None,
     width: Annotated[Number, option("F of a cell network; multiplies the filters of others.")] = None,

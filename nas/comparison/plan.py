@@ -16,9 +16,10 @@ from nas.config import SearchConfig
 from nas.data import ImageData, load_data
 from nas.errors import InvalidInputError, StorageError
 from nas.progress import short_count
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import make_scaler
 from nas.scaling.laws import make_law
-from nas.scaling.solver import Budgets, solve
+from nas.scaling.solver import solve
 from nas.scaling.training import TRANSIENT
 from search_spaces.architecture import Architecture, Blueprint, expect_keys
 from search_spaces.local_file import save_source

@@ -75,6 +75,15 @@ def is_quick(blueprint: Blueprint, folder: Path | None = None) -> bool:
 
 
 @lru_cache(maxsize=1_000)
+def outline(blueprint: Blueprint, folder: Path | None = None) -> tuple[tuple[int, ...], ...]:
+    """Return the shapes of all weights in order, which members of a family that are one network have in common."""
+    plain = replace(blueprint, auxiliary=False)
+    return without_weights(
+        lambda _: tuple([tuple(p.shape) for p in build_blueprint(plain, folder=folder).parameters()])
+    )
+
+
+@lru_cache(maxsize=1_000)
 def run_without_weights(blueprint: Blueprint, folder: Path | None = None) -> Shape:
     """Return layers and peak memory of a forward pass; the numbers of `nas profile`."""
     plain = replace(blueprint, auxiliary=False)

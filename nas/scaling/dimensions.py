@@ -19,7 +19,7 @@ from typing import Any, Literal
 from nas.baselines.blueprints import resolve
 from nas.building import space_of
 from nas.errors import InvalidInputError
-from nas.scaling.counting import count, is_quick
+from nas.scaling.counting import count, is_quick, outline
 from nas.scaling.laws import DIMENSIONS, Dimension, Factors
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.mbconv import MBConvSpace
@@ -74,6 +74,12 @@ class Scaler:
     def count(self, blueprint: Blueprint) -> Complexity:
         """Return parameters and MACs."""
         return count(blueprint, self.folder)
+
+    def outline(self, blueprint: Blueprint) -> object:
+        """Return what two members share that rounding makes the same network: not of multipliers, but of N and F."""
+        if self.kind != "multiplier":
+            return blueprint
+        return blueprint.resolution, outline(blueprint, self.folder)
 
     def resolution_step(self, resolution: float) -> int:
         """Return what images of about this size are a multiple of."""

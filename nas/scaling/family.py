@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from nas.building import Network, get_blueprint, space_of
+from nas.building import space_of
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError, StorageError, UnknownNameError
-from nas.finalizing import StoredNetwork
-from nas.run import Run, load
+from nas.scaling.bases import Source, find_base
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import Scaler, make_scaler
-from nas.scaling.grid import ImageSource, TrainedPoint
+from nas.scaling.grid import TrainedPoint
 from nas.scaling.laws import LAWS, PUBLISHED, Coefficients, Law, make_law, parse_coefficients
 from nas.scaling.members import Line, Member, check_phis
-from nas.scaling.solver import Budgets, check_reachable
+from nas.scaling.solver import check_reachable
 from nas.scaling.training import Training, choose, train_ablation, train_grid
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
-from search_spaces.genotypes import CELLS
 from search_spaces.local_file import save_source
 
 RESULTS = Path("results")
@@ -32,7 +30,6 @@ FIGURE = "ablation.svg"
 BOTH = "both"
 DEFAULT_PHIS = (1.0, 2.0, 3.0)
 Budget = float | Sequence[float]
-Source = Network | StoredNetwork | Run | Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +126,7 @@ def scale(
     config = _config(data, settings)
     _check_law(law)
     sizes = {"input_shape": input_shape, "classes": classes, "depth": depth, "width": width}
-    name, base, own_space = _find_base(network, config if data else None, sizes)
+    name, base, own_space = find_base(network, config if data else None, sizes)
     scaler = make_scaler(base, own_space)
     asked = spread_budgets(budgets or {})
     phis = [float(step) for step in (phi if phi is not None else () if asked else DEFAULT_PHIS)]
@@ -145,9 +142,10 @@ def scale(
     if trains and folder is not None and ablation is not False:
         ablated = train_ablation(scaler, law_found, training, folder=folder / "ablation")
     maker = _Maker(scaler, law_found, name, measure, config.device)
-    members = [_with_accuracy(member, (*ablated, *grid)) for member in maker.members(law, phis=phis, budgets=asked)]
-    base_member = _with_accuracy(maker.line("compound").at(0.0), (*ablated, *grid))
-    notes = _notes(scaler, law_found, searched=bool(grid), given=given is not None)
+    trained = (*ablated, *grid)
+    members = [_with_accuracy(scaler, member, trained) for member in maker.members(law, phis=phis, budgets=asked)]
+    base_member = _with_accuracy(scaler, maker.line("compound").at(0.0), trained)
+    notes = [*_notes(scaler, law_found, searched=bool(grid), given=given is not None), *_doubles(ablated)]
     family = Family(name, base_member, law_found, tuple(members), grid, ablated, tuple(notes), folder)
     if folder is not None:
         write_family(family, folder, own_space=own_space)
@@ -170,80 +168,6 @@ def _read_coefficients(given: Coefficients | str | Sequence[float]) -> Coefficie
     if isinstance(given, Coefficients):
         return given
     return parse_coefficients(given if isinstance(given, str) else ",".join(map(str, given)))
-
-
-def _find_base(
-    network: Source, config: SearchConfig | None, sizes: dict[str, Any]
-) -> tuple[str, Blueprint, Path | None]:
-    """Return the base's name and blueprint, and where a user's own space was kept.
-
-    Args:
-        network: see `scale`.
-        config: of the images that it is to see; None without any.
-        sizes: what `get_blueprint` is told of its size, None for the network's or the images' own.
-    """
-    name, found, own_space = _find_network(network)
-    if config is not None:
-        sizes = _sizes_for(config, sizes)
-    if found in CELLS and sizes["input_shape"] is None:
-        raise InvalidInputError(f"{found} is a cell, built for images of some size: give --data, or --input 3,32,32.")
-    return name, get_blueprint(found, **sizes), own_space
-
-
-def _sizes_for(config: SearchConfig, sizes: dict[str, Any]) -> dict[str, Any]:
-    images = ImageSource.of(config).at(config.resolution)
-    shape, classes = sizes["input_shape"] or images.input_shape, sizes["classes"] or images.classes
-    if shape[0] != images.input_shape[0] or classes != images.classes:
-        raise InvalidInputError(
-            f"images of {config.data!r} have {images.input_shape[0]} channels and {images.classes} classes, got "
-            f"{shape[0]} channels and {classes} classes: leave --input and --classes out."
-        )
-    return {**sizes, "input_shape": shape, "classes": classes}
-
-
-def _find_network(network: Source) -> tuple[str, Network, Path | None]:
-    if isinstance(network, str | Path):
-        return find_network(str(network))
-    if isinstance(network, Run):
-        return _of_run(network)
-    if isinstance(network, StoredNetwork):
-        return network.folder.parent.name, network.blueprint, network.folder
-    if not isinstance(network, Blueprint | Architecture):
-        raise InvalidInputError(f"a run, a stored network, a blueprint or a name can be scaled, got {network!r}.")
-    inner = network.network if isinstance(network, Blueprint) else network
-    return _slug(inner if isinstance(inner, str) else inner.space), network, None
-
-
-def _of_run(run: Run) -> tuple[str, Network, Path | None]:
-    best = run.best
-    if not isinstance(best, StoredNetwork):
-        raise InvalidInputError(f"{run.folder} looked results up in a table: there is no network to scale.")
-    return run.folder.resolve().name, best.blueprint, best.folder
-
-
-def find_network(text: str) -> tuple[str, Network, Path | None]:
-    """Return the network of a run's folder, a blueprint's file or a name; its own name; and a user's space's folder.
-
-    Raises:
-        InvalidInputError: no such file, a file that holds no blueprint, or a run that left no network.
-    """
-    path = Path(text)
-    if path.is_dir():
-        return _of_run(load(path))
-    if path.is_file():
-        try:
-            return path.stem, Blueprint.from_json(json.loads(path.read_text())), path.parent
-        except UnknownNameError:
-            raise
-        except (OSError, ValueError, TypeError) as error:
-            raise InvalidInputError(f"{path} holds no blueprint: {str(error).splitlines()[0]}") from None
-    if path.suffix == ".json" or len(path.parts) > 1:
-        raise InvalidInputError(f"{text}: no such file or folder.")
-    return _slug(text), text, None
-
-
-def _slug(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9.@]+", "-", text).strip("-")
 
 
 def spread_budgets(budgets: Mapping[str, Budget]) -> list[Budgets]:
@@ -311,9 +235,10 @@ class _Maker:
         return found
 
 
-def _with_accuracy(member: Member, points: Iterable[TrainedPoint]) -> Member:
+def _with_accuracy(scaler: Scaler, member: Member, points: Iterable[TrainedPoint]) -> Member:
     """Return a member with its accuracy: of several trainings that of most seeds, and the first of equals."""
-    trained = [point.accuracy for point in points if point.point.blueprint == member.blueprint and point.accuracy]
+    network = scaler.outline(member.blueprint)
+    trained = [one.accuracy for one in points if one.accuracy and scaler.outline(one.point.blueprint) == network]
     return replace(member, accuracy=max(trained, key=lambda found: found.seeds)) if trained else member
 
 
@@ -324,6 +249,18 @@ def _notes(scaler: Scaler, found: Coefficients, *, searched: bool, given: bool) 
             f"coefficients {found} are EfficientNet-B0's, as published: --data trains a grid to find this network's own"
         )
     return notes
+
+
+def _doubles(ablation: Iterable[TrainedPoint]) -> list[str]:
+    """Return a line for every point of the ablation that rounding made the same network as one before it."""
+    first: dict[Blueprint, str] = {}
+    lines = []
+    for trained in ablation:
+        label = trained.point.label
+        same = first.setdefault(trained.point.blueprint, label)
+        if same != label:
+            lines.append(f"{label} rounds to the network of {same}: they are one point of the ablation")
+    return lines
 
 
 def write_family(family: Family, folder: Path, *, own_space: Path | None = None) -> None:

@@ -31,6 +31,11 @@ class Factors:
     width: float = 1.0
     resolution: float = 1.0
 
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The three, in the order of `DIMENSIONS`."""
+        return self.depth, self.width, self.resolution
+
     def to_json(self) -> dict[str, float]:
         """Return a JSON-ready dict."""
         return {field.name: getattr(self, field.name) for field in fields(self)}

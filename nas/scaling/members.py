@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from nas.errors import InvalidInputError
+from nas.scaling.budgets import Budgets
 from nas.scaling.counting import run_without_weights, time_forward
 from nas.scaling.dimensions import Scaler
 from nas.scaling.laws import Factors, Law
-from nas.scaling.solver import Budgets, solve
+from nas.scaling.solver import solve
 from search_spaces.architecture import Blueprint
 
 CLOSE = 0.05

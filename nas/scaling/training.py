@@ -18,6 +18,7 @@ from nas.scaling.members import nearest
 from nas.searching import versions
 from nas.session import Session
 from nas.watching import Watcher
+from search_spaces.architecture import Blueprint
 from search_spaces.randomness import derive_seed
 
 BAND = (1.7, 2.3)  # of a point's realised MACs over the base's, so that rounding gives no point much more than others
@@ -150,12 +151,19 @@ def grid_points(scaler: Scaler, *, spacing: float) -> list[Point]:
             continue  # images of a size that the network cannot take
         if BAND[0] <= scaler.count(blueprint).macs / base <= BAND[1]:
             found.append(Point(str(coefficients), blueprint, "grid", coefficients))
+    found = _merge(scaler, found)
     if not found:
         raise InvalidInputError(
             f"no point of the grid has {BAND[0]} to {BAND[1]} times the base's MACs after rounding: the base is too "
             "small for steps so fine. Scale a deeper or wider one, use larger images, or give --coefficients."
         )
     return found
+
+
+def _merge(scaler: Scaler, points: Sequence[Point]) -> list[Point]:
+    """Return the points with one blueprint for all that are the same network, so that it is trained once."""
+    first: dict[object, Blueprint] = {}
+    return [replace(p, blueprint=first.setdefault(scaler.outline(p.blueprint), p.blueprint)) for p in points]
 
 
 def train_grid(scaler: Scaler, training: Training, *, folder: Path) -> tuple[TrainedPoint, ...]:
@@ -202,7 +210,7 @@ def ablation_points(scaler: Scaler, chosen: Coefficients, *, phis: Sequence[floa
             if law.name == "depth":
                 macs = scaler.count(blueprint).macs
             points.append(Point(f"{law.name} phi {phi:g}", blueprint, law.name, law.coefficients))
-    return points
+    return _merge(scaler, points)
 
 
 def train_ablation(

@@ -18,11 +18,12 @@ import numpy as np
 
 import nas
 from nas.scaling import counting
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import make_scaler
 from nas.scaling.family import Family, scale
 from nas.scaling.laws import make_law
 from nas.scaling.members import Line
-from nas.scaling.solver import Budgets, solve
+from nas.scaling.solver import solve
 from search_spaces.architecture import Blueprint
 from search_spaces.registry import get_space
 
@@ -41,19 +42,22 @@ def networks() -> dict[str, Blueprint]:
 
 def bench_budgets() -> None:
     """Solve for random budgets, with no count kept from one to the next."""
-    print("| network | above 90 % | least use | slowest, s |\n|---|---|---|---|")
+    print("| network | above 90 % | least use | slowest, s | of the CPU, s | members counted |\n" + "|---" * 6 + "|")
     for i, (name, blueprint) in enumerate(networks().items()):
         scaler = make_scaler(blueprint)
-        base, used, seconds = scaler.count(scaler.base).macs, [], []
+        base, used, seconds, cpu_seconds, counted = scaler.count(scaler.base).macs, [], [], [], []
         for factor in np.exp(np.random.default_rng(i).uniform(np.log(0.1), np.log(20), BUDGETS)):
             counting.count.cache_clear()
-            start = time.perf_counter()
+            start, cpu_start = time.perf_counter(), time.process_time()
             found = solve(scaler, make_law("compound"), Budgets(macs=base * factor))
             seconds.append(time.perf_counter() - start)
+            cpu_seconds.append(time.process_time() - cpu_start)
+            counted.append(found.counted)
             used.append(scaler.count(found.blueprint).macs / (base * factor))
         assert max(used) <= 1
         above = sum(share > 0.9 for share in used)
-        print(f"| {name} | {above} of {BUDGETS} | {min(used):.1%} | {max(seconds):.2f} |")
+        slowest = f"{max(seconds):.3f} | {max(cpu_seconds):.3f}"
+        print(f"| {name} | {above} of {BUDGETS} | {min(used):.1%} | {slowest} | {min(counted)} to {max(counted)} |")
 
 
 def bench_families() -> None:

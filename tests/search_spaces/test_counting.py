@@ -126,6 +126,38 @@ def test_what_cannot_run_without_contents_is_counted_on_the_cpu() -> None:
     assert count_network(ReadsContents, SIZES) == Complexity(3 * 4 + 4 + 4 * 5 + 5, 64 * 3 * 4 + 4 * 5)
 
 
+class ReadsFilled(nn.Module):
+    """As many layers as its weights, which were filled with 3, say."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(1).fill_(3))
+        self.layers = nn.ModuleList(nn.Linear(3, 3) for _ in range(int(self.weight.item())))
+        self.head = nn.Sequential(*head(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.movedim(1, -1)
+        for layer in self.layers:
+            x = layer(x)
+        logits: Tensor = self.head(x.movedim(-1, 1))
+        return logits
+
+
+def test_what_is_filled_is_filled_where_contents_are_read() -> None:
+    """Without contents nothing is filled; a network that reads what it filled is counted with contents."""
+    alone = count_network(lambda: nn.Sequential(*head(3)), SIZES)
+    assert count_network(ReadsFilled, SIZES) == Complexity(alone.params + 3 * 12 + 1, alone.macs + 3 * 64 * 9)
+
+
+def test_filling_is_skipped_without_contents_and_gives_the_tensor() -> None:
+    def work(device: str) -> bool:
+        weight = torch.empty(2, 3)
+        filled = [weight.normal_(), weight.fill_(1), nn.init.kaiming_normal_(weight), nn.init.zeros_(weight)]
+        return all(one is weight for one in filled) and weight.device.type == device == "meta"
+
+    assert without_weights(work)
+
+
 def test_random_states_stay_as_they_were() -> None:
     before = torch.get_rng_state()
     count_network(ReadsContents, SIZES)

@@ -187,6 +187,15 @@ def test_expansion_1_is_a_separable_convolution() -> None:
     )
 
 
+def test_own_expansions_join_the_paper_s_and_no_others() -> None:
+    """MobileNet-v3-small's third block expands 24 channels to 88."""
+    (default, own) = (
+        {d.name: d.options for d in mbconv_space(name).decisions}["stage2_expansion"]
+        for name in ("mbconv:base=mobilenet-v3-small", "mbconv:base=mobilenet-v3-small,expansions=2+4")
+    )
+    assert (default, own) == ((3, 6, 88 / 24), (2, 4))
+
+
 def test_stages_and_architectures_are_each_other_s_inverse() -> None:
     rng = np.random.default_rng(0)
     for _ in range(50):

@@ -54,8 +54,13 @@ def train(
 
 
 def configured(source: Source, settings: dict[str, Any]) -> TrainingConfig:
-    """Return settings; a search's network is trained on the search's images, by its final recipe, unless told."""
+    """Return settings; unless told, a search's network is trained on its images by its final recipe.
+
+    A blueprint's file is trained on images of its own size, as in a comparison.
+    """
     given = {name: value for name, value in settings.items() if value is not None}
+    if source.resolution is not None:
+        given = {"resolution": source.resolution, **given}
     if source.search is not None:
         found = source.search
         inherited = {name: getattr(found, name) for name in ("data", "data_root", "train_limit", "resolution", "seed")}

@@ -27,12 +27,14 @@ class Source:
         text: what was asked for.
         folder: where the file of a user's own space is kept; None where there is none.
         search: settings of the search that found it, which say how large it is and on what it is trained.
+        resolution: of the images that it is for, where a file says so: a scaled network is scaled in this as well.
     """
 
     network: Network
     text: str
     folder: Path | None = None
     search: SearchConfig | None = None
+    resolution: int | None = None
 
 
 def find_source(network: Trainable) -> Source:
@@ -50,7 +52,8 @@ def find_source(network: Trainable) -> Source:
     if path.is_dir():
         return _from_folder(path)
     if path.is_file():
-        return Source(_read_blueprint(path), str(path.absolute()), path.parent)
+        blueprint = _read_blueprint(path)
+        return Source(blueprint, str(path.absolute()), path.parent, resolution=blueprint.resolution)
     if isinstance(network, Path) or path.suffix == ".json" or len(path.parts) > 1:
         raise InvalidInputError(f"there is no file or folder {network}: give a network's name, a blueprint or a run.")
     return Source(network, network)

@@ -11,8 +11,8 @@ import nas
 from controllers.trial import Measurement, Trial
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.scaling import grid as grid_module
+from nas.scaling.budgets import Budgets
 from nas.scaling.family import scale, spread_budgets
-from nas.scaling.solver import Budgets
 from search_spaces.architecture import Blueprint
 
 CELL = nas.get_blueprint("nasnet-a", input_shape=(1, 12, 12), classes=10, depth=2, width=8)
@@ -88,6 +88,9 @@ def test_with_data_the_coefficients_are_searched_for(tmp_path: Path) -> None:
         "compound",
         "fast",
     }
+    networks = {point.point.blueprint for point in family.ablation}
+    said = [note for note in family.notes if "rounds to the network of" in note]
+    assert len(said) == len(family.ablation) - len(networks) > 0
     assert family.base.accuracy is not None
     assert (tmp_path / "ablation.svg").stat().st_size > 1000
     assert family.base.blueprint.channels == 1

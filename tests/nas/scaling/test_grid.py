@@ -146,6 +146,16 @@ def test_points_have_about_twice_the_macs_of_the_base() -> None:
     assert all(BAND[0] <= nas.complexity(point.blueprint).macs / base <= BAND[1] for point in found)
 
 
+def test_multipliers_that_round_to_one_network_are_one_network() -> None:
+    """16 filters times 1.05 are 16, and 3 repeats times 1.05 are 4, as they are times 1.3."""
+    resnet = make_scaler(nas.get_blueprint("cifar-resnet-20", input_shape=(1, 28, 28), classes=10))
+    found = {str(point.coefficients): point.blueprint for point in grid_points(resnet, spacing=0.05)}
+    assert found["1.05,1.05,1.3"] == found["1.2,1,1.3"]
+    assert found["1.05,1.05,1.3"] != found["1.1,1.1,1.2"]
+    costs = {(blueprint.resolution, nas.complexity(blueprint)) for blueprint in found.values()}
+    assert len(costs) == len(set(found.values())) < len(found) / 2
+
+
 def test_a_base_too_small_for_a_grid_is_refused() -> None:
     tiny = make_scaler(nas.get_blueprint("lenet-5", input_shape=(1, 28, 28)))
     with pytest.raises(InvalidInputError, match=r"after rounding|keeps the constraint"):

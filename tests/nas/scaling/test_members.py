@@ -8,10 +8,10 @@ import pytest
 
 import nas
 from nas.errors import InvalidInputError
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import make_scaler
 from nas.scaling.laws import make_law
 from nas.scaling.members import Line, check_phis, nearest
-from nas.scaling.solver import Budgets
 
 
 def line(name: str, law: str = "compound") -> Line:

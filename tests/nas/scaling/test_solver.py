@@ -10,9 +10,10 @@ import pytest
 import nas
 from nas.errors import InvalidInputError
 from nas.scaling import counting
+from nas.scaling.budgets import Budgets
 from nas.scaling.dimensions import Scaler, make_scaler
 from nas.scaling.laws import SINGLE, Law, make_law
-from nas.scaling.solver import Budgets, check_reachable, solve
+from nas.scaling.solver import check_reachable, solve
 from search_spaces.architecture import Blueprint
 from search_spaces.registry import get_space
 
@@ -83,7 +84,7 @@ def test_memory_is_a_budget() -> None:
 def test_latency_is_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a clock that goes by MACs: 1 ms a million."""
     scaler = cell_scaler()
-    monkeypatch.setattr("nas.scaling.solver.time_forward", lambda b, folder, device: scaler.count(b).macs / 1e6)
+    monkeypatch.setattr("nas.scaling.budgets.time_forward", lambda b, folder, device: scaler.count(b).macs / 1e6)
     found = solve(scaler, COMPOUND, Budgets(latency_ms=100.0))
     assert 90e6 < scaler.count(found.blueprint).macs <= 100e6
 

@@ -258,6 +258,17 @@ def test_blueprints_are_trained_from_values_files_and_stored_networks(run: Train
     assert same(train(file, train_limit=100, recipe_changes=CHANGES, out=tmp_path / "again").folder, run.folder)
 
 
+def test_a_blueprint_s_file_is_trained_at_its_own_size_unless_told(tmp_path: Path) -> None:
+    """Else a network that was scaled in resolution would be trained as a smaller one."""
+    file = tmp_path / "member.json"
+    file.write_text(json.dumps(nas.get_blueprint("lenet-5", input_shape=(1, 12, 12), classes=10).to_json()))
+    sizes = [
+        train(file, train_limit=50, recipe_changes={"epochs": 1}, out=tmp_path / name, **given).blueprint.resolution
+        for name, given in (("own", {}), ("told", {"resolution": 10}))
+    ]
+    assert sizes == [12, 10]
+
+
 def test_the_best_of_a_search_is_trained_anew(tmp_path: Path) -> None:
     searched = nas.search(
         space="nasnet:blocks=1",
