@@ -34,8 +34,6 @@ CONVOLUTIONS = frozenset(
         aten._slow_conv2d_forward,
     }
 )
-# attention in one piece on the CPU, which torch's counter does not know -> what it knows that takes the same
-SAME_FLOPS = {aten._scaled_dot_product_flash_attention_for_cpu: aten._scaled_dot_product_flash_attention}
 # matrix product -> which of its arguments are multiplied
 PRODUCTS = {
     aten.mm: (0, 1),
@@ -131,7 +129,6 @@ class MacCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch h
     def _count(self, packet: Any, arguments: tuple[Any, ...], named: dict[str, Any], result: Any) -> None:
         from torch.utils.flop_counter import flop_registry
 
-        packet = SAME_FLOPS.get(packet, packet)
         if packet in PRODUCTS:
             factors = [arguments[i] for i in PRODUCTS[packet]]
             dependent = sum(_storage(factor) in self._dependent for factor in factors)

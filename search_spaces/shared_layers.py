@@ -10,6 +10,7 @@ In evaluation, and where somebody watches a layer by a hook, layers run one by o
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from itertools import pairwise
 from typing import final
 
@@ -25,7 +26,7 @@ class SharedLayers:
 
     def __init__(self) -> None:
         """Begin with nothing computed."""
-        self._done: dict[int, dict[str, Tensor]] = {}
+        self._done: dict[int, dict[Hashable, Tensor]] = {}
 
     def run(self, operation: nn.Module, x: Tensor, *, place: int) -> Tensor:
         """Return what an operation makes of a tensor, with its first layer computed once for all that begin with it.
@@ -55,10 +56,17 @@ class SharedLayers:
             result: Tensor = layer(x)
             return result
         done = self._done.setdefault(place, {})
-        kind = f"{type(layer).__name__}({layer.extra_repr()})" if type(layer) is not nn.ReLU else "ReLU"
+        kind = _kind(layer)
         if kind not in done:
-            done[kind] = functional.relu(x) if kind == "ReLU" else layer(x)
+            # a ReLU that is set in place would change what other operations read
+            done[kind] = functional.relu(x) if type(layer) is nn.ReLU else layer(x)
         return done[kind]
+
+
+def _kind(layer: nn.Module) -> Hashable:
+    """Return what two layers have in common that compute the same."""
+    settings: list[str] = [] if type(layer) is nn.ReLU else type(layer).__constants__
+    return type(layer), *(getattr(layer, name) for name in settings)
 
 
 def _is_watched(layer: nn.Module) -> bool:
