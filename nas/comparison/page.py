@@ -11,9 +11,10 @@ from nas.comparison.rows import Row
 from nas.comparison.statistics import LEVEL
 from nas.comparison.tables import Column, format_spread, shown_columns
 from nas.report.figures import figure_svg
-from nas.report.formatting import format_count, format_duration, format_number
+from nas.report.formatting import VIEWS, format_count, format_duration, format_number
 from nas.report.frame import COUNTED, frame
 from nas.report.markup import code, definitions, figure, header_cell, section, table, text
+from nas.training.recipe import Recipe
 
 PAGE = "report.html"
 FOOTER = f"{COUNTED} The test images were looked at once for each trained network, when all trainings were through."
@@ -53,6 +54,7 @@ def _headline(comparison: Comparison) -> str:
         "Data set": text(config.data),
         "Recipe": text(f"{config.recipe}, {length}"),
         "Seeds": text(terms.seeds),
+        **({"Each test image": text(VIEWS[views])} if (views := _views(config.search_recipe)) in VIEWS else {}),
         "Executor": text(config.executor),
         "Device": text(config.device),
     }
@@ -67,6 +69,10 @@ def _headline(comparison: Comparison) -> str:
         f"{definitions(files, style='files')}\n"
         f'<div class="asked">{definitions(asked, style="facts")}</div></header>\n'
     )
+
+
+def _views(recipe: Recipe) -> int:
+    return 2 if recipe.flip_test else recipe.test_crops
 
 
 def _epochs(count: int) -> str:

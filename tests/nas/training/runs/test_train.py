@@ -274,6 +274,20 @@ def test_the_best_of_a_search_is_trained_anew(tmp_path: Path) -> None:
     assert run.config.recipe == "quick"
 
 
+def test_weights_of_another_network_are_refused_before_anything_is_written(
+    run: TrainedRun, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    """The tensors that differ are named, by shape where they are there."""
+    answer = cli("train", "lenet-5", "--weights", run.folder / "best", "--out", tmp_path / "never")
+    assert answer.code == 2
+    assert "these weights are of another network: " in answer.err
+    assert " is missing; " in answer.err
+    wide = cli("train", run.config.network, "--width", 8, "--weights", run.folder / "best", "--out", tmp_path / "never")
+    assert wide.code == 2
+    assert "and should be (" in wide.err
+    assert not (tmp_path / "never").exists()
+
+
 def test_features_keep_every_old_weight(run: TrainedRun, tmp_path: Path) -> None:
     started = train(
         run.blueprint,
