@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from nas.comparison.figures import CHARTS, draw_figures, draw_strip
+from nas.comparison.figures import CHARTS, Chart, draw_figures, draw_strip
 from nas.comparison.results import Comparison
 from nas.comparison.rows import Row
 from nas.comparison.statistics import LEVEL
@@ -166,13 +166,21 @@ def _figures(rows: Sequence[Row]) -> str:
     drawn = []
     for chart in CHARTS:
         if chart.name in wide:
-            caption = "Numbers are those of the table." + (
-                " Bars are one standard deviation; on the front nothing cheaper is as good." if not chart.log_y else ""
-            )
+            caption = _caption(chart, rows)
             large = figure(figure_svg(wide[chart.name], name=f"{chart.name}-w"), caption=caption, style="wide")
             small = figure(figure_svg(narrow[chart.name], name=f"{chart.name}-n"), caption=caption, style="narrow")
             drawn.append(f'<article class="network"><h3>{text(chart.title)}</h3>{large}{small}</article>')
     return "\n".join(drawn)
+
+
+def _caption(chart: Chart, rows: Sequence[Row]) -> str:
+    parts = ["Numbers are those of the table."]
+    if chart.bubbles:
+        most = format_count(max(row.params for row in rows if row.top1), kind="params")
+        parts.append(f"A bubble's area stands for the parameters, {most} of the largest; tiny ones are drawn larger.")
+    if not chart.log_y:
+        parts.append("Bars are one standard deviation; on the front nothing cheaper is as good.")
+    return " ".join(parts)
 
 
 def _strip(rows: Sequence[Row]) -> str:
