@@ -20,6 +20,7 @@ from torch import nn
 from controllers.prior import Prior
 from controllers.trial import Measurement, Objective, Record, Trial
 from nas.baselines.airbench import Whitening
+from nas.baselines.weights import listed, tensor_differences
 from nas.building import build_blueprint
 from nas.comparison.competitors import Competitor
 from nas.comparison.plan import Plan
@@ -181,8 +182,11 @@ def read_network(blueprint: Blueprint, path: Path, folder: Path | None) -> nn.Mo
     """
     network = build_blueprint(replace(blueprint, auxiliary=False), folder=folder)
     try:
-        network.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        weights = load(path.read_bytes())
+        if differences := tensor_differences(network.state_dict(), weights):
+            raise NASError(f"{path} holds weights of another network: {listed(differences)}.")
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError) as error:
         raise NASError(
             f"cannot read the weights in {path}: {str(error).splitlines()[0]}. They are written by the training only: "
             "restore the file, or compare again with another --out."

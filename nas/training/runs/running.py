@@ -90,7 +90,7 @@ def start(
             processes,
             watcher or TrainWatcher(),
         )
-        session.check_weights()
+        session.check()
         log = _create(session) if processes.first else None
         _carry_out(session, log, fresh=True)
     finally:

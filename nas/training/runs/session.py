@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from nas.baselines.airbench import Whitening
 from nas.building import build_blueprint, complexity, space_of
 from nas.data.image_data import ImageData
-from nas.errors import MissingDependencyError, NASError, StorageError
+from nas.errors import InvalidInputError, MissingDependencyError, NASError, StorageError
 from nas.finalizing import FOLDER, StoredNetwork, measure_test, store_network
+from nas.scaling.counting import why_refused
 from nas.training.checkpoint import TrainingState, read_state, write_state
 from nas.training.measuring import measure_accuracy
 from nas.training.memory import halve_parts, is_out_of_memory, release_memory
@@ -82,12 +83,15 @@ class TrainSession:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def check_weights(self) -> None:
-        """Refuse weights to begin with that are not this network's, before anything is written.
+    def check(self) -> None:
+        """Refuse images that the network cannot take, and weights of another one, before anything is written.
 
         Raises:
-            InvalidInputError: they are not; the message says which tensors differ.
+            InvalidInputError: it cannot, or they are; the message says which tensors differ.
         """
+        refusal = why_refused(self.blueprint, self.source)
+        if refusal:
+            raise InvalidInputError(f"{self.config.network} cannot be trained on {self.data.name}: {refusal}")
         if self.config.weights is not None:
             self._initial_network()
 

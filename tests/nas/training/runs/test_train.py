@@ -446,6 +446,7 @@ def test_python_refuses_unknown_arguments() -> None:
         (["lenet-5", "--device", "tpu9"], "--device is cpu, cuda or cuda:N"),
         (["missing/blueprint.json"], "there is no file or folder"),
         (["tests"], "holds neither a search, nor a training, nor a stored network"),
+        (["timm:vit_tiny_patch16_224"], "cannot be trained on digits: images of 1 x 8 x 8: "),
         (["lenet-5", "--threads", "0"], "--threads must be a whole number >= 1"),
     ],
 )
