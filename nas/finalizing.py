@@ -20,6 +20,7 @@ from safetensors.torch import load, save
 from torch import nn
 
 from controllers.trial import Record
+from nas.baselines.weights import listed, tensor_differences
 from nas.building import build_blueprint, space_of
 from nas.data.image_data import ImageData, merge_train_validation, normalise_bytes
 from nas.errors import InvalidInputError, NASError, StorageError
@@ -96,14 +97,16 @@ class StoredNetwork:
         network = build_blueprint(replace(self.blueprint, auxiliary=False), folder=self.folder)
         path = self.folder / "weights.safetensors"
         try:
-            network.load_state_dict(load(path.read_bytes()))
+            weights = load(path.read_bytes())
         except (OSError, SafetensorError) as error:
             raise NASError(
                 f"cannot read the weights in {path}: {error}. Remove {self.folder} and run "
                 f"`{_command_again(self.folder.parent)}`: it trains them again."
             ) from None
-        except RuntimeError as error:
-            raise NASError(f"{path} holds weights of another network: {str(error).splitlines()[-1].strip()}") from None
+        differences = tensor_differences(network.state_dict(), weights)
+        if differences:
+            raise NASError(f"{path} holds weights of another network: {listed(differences)}.")
+        network.load_state_dict(weights)
         return network.eval()
 
     def preprocess(self, images: torch.Tensor) -> torch.Tensor:

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, final
 
-import torch
-
 from controllers.prior import Prior
 from controllers.trial import Record
 from nas.config import SearchConfig
@@ -24,6 +22,7 @@ from nas.problem import Problem
 from nas.progress import short_count
 from nas.screening import Preview, Screen
 from nas.training.checkpoint import CHECKPOINTS
+from nas.training.device import check_device
 from nas.training.recipe import get_recipe
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
@@ -73,7 +72,7 @@ class ImageProblem(Problem):
                 proxy_sizes=space.proxy_sizes,
             )
 
-        _check_device(config.device)
+        check_device(config.device)
         screen = Screen(space, config.constraints, blueprint)
         return cls(config, data, screen, screen.preview(config.seed))
 
@@ -184,12 +183,3 @@ def _check_names(config: SearchConfig) -> None:
     for name in (*(objective.metric for objective in config.objectives), *weighed):
         if name not in measured:
             raise UnknownNameError(f"metric of evaluator {config.evaluator!r}:", name, set(measured))
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except RuntimeError:
-        raise InvalidInputError(f"--device is cpu, cuda or cuda:N, got {device!r}.") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InvalidInputError(f"--device {device} needs a GPU, and torch sees none here: use --device cpu.")

@@ -50,6 +50,19 @@ def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor
         tensor.copy_(given)
 
 
+def tensor_differences(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -> list[str]:
+    """Return in words how given tensors are not a network's own: missing, not part of it, of another shape."""
+    return [
+        *(f"{name} is missing" for name in own if name not in given),
+        *(f"{name} is not part of this network" for name in given if name not in own),
+        *(
+            f"{name} is {tuple(given[name].shape)} and should be {tuple(tensor.shape)}"
+            for name, tensor in own.items()
+            if name in given and given[name].shape != tensor.shape
+        ),
+    ]
+
+
 def listed(differences: list[str]) -> str:
     """Return the first of these, and how many follow."""
     more = len(differences) - LISTED

@@ -124,15 +124,16 @@ def _datasets() -> Rows:
 
 
 def _recipes() -> Rows:
-    from nas.training.recipe import RECIPES
+    from nas.training.recipe import RECIPES, SOURCES
 
     shown = ("name", "epochs", "batch_size", "optimizer", "learning_rate", "schedule")
-    rows: Rows = [("recipe", "epochs", "batch", "optimizer", "rate", "schedule", "and, where it is not the default")]
+    head = ("recipe", "epochs", "batch", "optimizer", "rate", "schedule")
+    rows: Rows = [(*head, "and, where it is not the default", "from")]
     for recipe in RECIPES.values():
         changed = {field.name: getattr(recipe, field.name) for field in fields(recipe) if field.name not in shown}
         defaults = {field.name: field.default for field in fields(recipe)}
         settings = [f"{name}={_short(value)}" for name, value in changed.items() if value != defaults[name]]
-        rows.append((*(_short(getattr(recipe, name)) for name in shown), ", ".join(settings)))
+        rows.append((*(_short(getattr(recipe, name)) for name in shown), ", ".join(settings), SOURCES[recipe.name]))
     return rows
 
 

@@ -29,11 +29,12 @@ def print_answer(run: Run) -> None:
 
 def _network_answer(run: Run) -> str:
     from nas.progress import short_count
+    from nas.report.formatting import tested_images
 
     metrics = run.final
     return (
         f"best network: test accuracy {metrics['test_accuracy']:.2%} "
-        f"({metrics['test_correct']:.0f} of {metrics['test_images']:.0f} images), "
+        f"({tested_images(metrics)}), "
         f"{short_count(metrics['params'])} parameters, {short_count(metrics['macs'])} MACs"
     )
 

@@ -101,12 +101,13 @@ def carry_out_training(network: str, settings: dict[str, Any], out: Path | None)
 
 def _print_answer(run: TrainedRun) -> None:
     from nas.progress import short_count
+    from nas.report.formatting import tested_images
     from nas.reporting import write_folder_report
 
     metrics = run.metrics
     typer.echo(
-        f"test accuracy {metrics['test_accuracy']:.2%} ({metrics['test_correct']:.0f} of "
-        f"{metrics['test_images']:.0f} images), {short_count(metrics['params'])} parameters, "
-        f"{short_count(metrics['macs'])} MACs\nthe network: {run.folder / 'best'}\n"
+        f"test accuracy {metrics['test_accuracy']:.2%} ({tested_images(metrics)}), "
+        f"{short_count(metrics['params'])} parameters, {short_count(metrics['macs'])} MACs\n"
+        f"the network: {run.folder / 'best'}\n"
         f"the page: {write_folder_report(run.folder)}"
     )

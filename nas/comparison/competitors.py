@@ -11,17 +11,16 @@ from typing import Any, Literal, get_args
 from nas.building import Network, get_blueprint, space_of
 from nas.config import SearchConfig
 from nas.data import ImageData
-from nas.errors import InvalidInputError, NASError, UnknownNameError
+from nas.errors import InvalidInputError, UnknownNameError
 from nas.finalizing import FOLDER, StoredNetwork
 from nas.journal import FILE_NAME
 from nas.run import Run, load
-from nas.scaling.counting import count
+from nas.scaling.counting import count, why_refused
 from nas.training.runs.source import Source, find_source
 from search_spaces.architecture import Architecture, Blueprint, Complexity, expect_keys
 
 Kind = Literal["found", "given", "baseline", "random", "random search"]
 Entrant = str | Path | Run | StoredNetwork | Blueprint | Architecture
-REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,16 +234,3 @@ def _check(competitor: Competitor) -> None:
     refusal = why_refused(competitor.blueprint, competitor.folder)
     if refusal:
         raise InvalidInputError(f"{competitor.label} cannot compete on these images: {refusal}")
-
-
-def why_refused(blueprint: Blueprint, folder: Path | None = None) -> str:
-    """Return in a line why a network cannot take the images of its blueprint; empty when it can."""
-    size = f"{blueprint.channels} x {blueprint.resolution} x {blueprint.resolution}"
-    try:
-        count(blueprint, folder)
-    except NASError as error:
-        return str(error).splitlines()[0]
-    except REFUSALS as error:  # models of timm and users' networks raise what they like
-        first = (str(error).splitlines() or [type(error).__name__])[0]
-        return f"images of {size}: {first}"
-    return ""

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from nas.building import space_of
-from nas.comparison.competitors import Competitor, Entry, why_refused
+from nas.comparison.competitors import Competitor, Entry
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError
 from nas.journal import FILE_NAME
 from nas.run import Run, load
-from nas.scaling.counting import count
+from nas.scaling.counting import count, why_refused
 from nas.screening import Constraints
 from nas.searching import resume, start
 from nas.watching import Watcher

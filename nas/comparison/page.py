@@ -5,15 +5,16 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
-from nas.comparison.figures import CHARTS, draw_figures, draw_strip
+from nas.comparison.figures import CHARTS, Chart, draw_figures, draw_strip
 from nas.comparison.results import Comparison
 from nas.comparison.rows import Row
 from nas.comparison.statistics import LEVEL
 from nas.comparison.tables import Column, format_spread, shown_columns
 from nas.report.figures import figure_svg
-from nas.report.formatting import format_count, format_duration, format_number
+from nas.report.formatting import VIEWS, format_count, format_duration, format_number
 from nas.report.frame import COUNTED, frame
 from nas.report.markup import code, definitions, figure, header_cell, section, table, text
+from nas.training.recipe import Recipe
 
 PAGE = "report.html"
 FOOTER = f"{COUNTED} The test images were looked at once for each trained network, when all trainings were through."
@@ -53,6 +54,7 @@ def _headline(comparison: Comparison) -> str:
         "Data set": text(config.data),
         "Recipe": text(f"{config.recipe}, {length}"),
         "Seeds": text(terms.seeds),
+        **({"Each test image": text(VIEWS[views])} if (views := _views(config.search_recipe)) in VIEWS else {}),
         "Executor": text(config.executor),
         "Device": text(config.device),
     }
@@ -67,6 +69,10 @@ def _headline(comparison: Comparison) -> str:
         f"{definitions(files, style='files')}\n"
         f'<div class="asked">{definitions(asked, style="facts")}</div></header>\n'
     )
+
+
+def _views(recipe: Recipe) -> int:
+    return 2 if recipe.flip_test else recipe.test_crops
 
 
 def _epochs(count: int) -> str:
@@ -160,13 +166,21 @@ def _figures(rows: Sequence[Row]) -> str:
     drawn = []
     for chart in CHARTS:
         if chart.name in wide:
-            caption = "Numbers are those of the table." + (
-                " Bars are one standard deviation; on the front nothing cheaper is as good." if not chart.log_y else ""
-            )
+            caption = _caption(chart, rows)
             large = figure(figure_svg(wide[chart.name], name=f"{chart.name}-w"), caption=caption, style="wide")
             small = figure(figure_svg(narrow[chart.name], name=f"{chart.name}-n"), caption=caption, style="narrow")
             drawn.append(f'<article class="network"><h3>{text(chart.title)}</h3>{large}{small}</article>')
     return "\n".join(drawn)
+
+
+def _caption(chart: Chart, rows: Sequence[Row]) -> str:
+    parts = ["Numbers are those of the table."]
+    if chart.bubbles:
+        most = format_count(max(row.params for row in rows if row.top1), kind="params")
+        parts.append(f"A bubble's area stands for the parameters, {most} of the largest; tiny ones are drawn larger.")
+    if not chart.log_y:
+        parts.append("Bars are one standard deviation; on the front nothing cheaper is as good.")
+    return " ".join(parts)
 
 
 def _strip(rows: Sequence[Row]) -> str:

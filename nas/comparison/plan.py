@@ -10,13 +10,14 @@ from typing import Any
 
 from nas.baselines.registry import names
 from nas.building import get_blueprint, space_of
-from nas.comparison.competitors import Competitor, Entrant, Entry, find_entries, run_resolution, why_refused
+from nas.comparison.competitors import Competitor, Entrant, Entry, find_entries, run_resolution
 from nas.comparison.nulls import RandomSearch, draw_random, plan_searches
 from nas.config import SearchConfig
 from nas.data import ImageData, load_data
 from nas.errors import InvalidInputError, StorageError
 from nas.progress import short_count
 from nas.scaling.budgets import Budgets
+from nas.scaling.counting import why_refused
 from nas.scaling.dimensions import make_scaler
 from nas.scaling.laws import make_law
 from nas.scaling.solver import solve

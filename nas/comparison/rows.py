@@ -149,7 +149,7 @@ def _make_row(label: str, members: Sequence[Competitor], results: Results) -> tu
     row = Row(
         label,
         members[0].kind,
-        members[0].note,
+        "; ".join(note for note in (members[0].note, _parts_note(good)) if note),
         len(members),
         None if grouped else members[0].blueprint,
         statistics.fmean([one.cost.params for one in members]),
@@ -166,6 +166,12 @@ def _make_row(label: str, members: Sequence[Competitor], results: Results) -> tu
     if not tests:
         return row, None
     return row, Outcome(accuracies, seeds, np.stack([test.correct for test in tests]), paired=not grouped)
+
+
+def _parts_note(records: Sequence[Record]) -> str:
+    """Say that batches were computed in more parts than the recipe's, for the memory there was."""
+    parts = max((int(record.measurement.metrics.get("accumulation", 0)) for record in records), default=0)
+    return f"its batches were computed in up to {parts} parts, for the memory there was" if parts else ""
 
 
 def _mean(values: Sequence[float]) -> float | None:

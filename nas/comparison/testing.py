@@ -89,7 +89,7 @@ class Costs:
 
 
 def look_at_test(
-    network: nn.Module, data: ImageData, split: Split, *, trial: int = 0, mirrored: bool = False
+    network: nn.Module, data: ImageData, split: Split, *, trial: int = 0, mirrored: bool = False, crops: int = 1
 ) -> Tested:
     """Return what a network makes of a split, in evaluation mode.
 
@@ -99,8 +99,9 @@ def look_at_test(
         split: the images.
         trial: number of its training.
         mirrored: whether logits are the mean over an image and its mirror image.
+        crops: views of each image that a prediction is the mean of.
     """
-    logits = predict(network, data, split, mirrored=mirrored).cpu()
+    logits = predict(network, data, split, mirrored=mirrored, crops=crops).cpu()
     labels = split.labels.cpu()
     top5 = None
     if data.classes > TOP:
@@ -150,8 +151,9 @@ def measure_tests(
         network.to(device=problem.config.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         held_back = load_images(replace(problem.config, resolution=point.blueprint.resolution)).test
         merged = merged_images(source, point.blueprint.resolution)
-        mirrored = problem.config.search_recipe.flip_test
-        test = look_at_test(network, merged, held_back, trial=record.trial.number, mirrored=mirrored)
+        recipe, trial = problem.config.search_recipe, record.trial.number
+        views: dict[str, Any] = {"mirrored": recipe.flip_test, "crops": recipe.test_crops}
+        test = look_at_test(network, merged, held_back, trial=trial, **views)
         journal.append(TESTED, test.to_json())
         tests[test.trial] = test
     return tests

@@ -20,6 +20,7 @@ from torch import nn
 from controllers.prior import Prior
 from controllers.trial import Measurement, Objective, Record, Trial
 from nas.baselines.airbench import Whitening
+from nas.baselines.weights import listed, tensor_differences
 from nas.building import build_blueprint
 from nas.comparison.competitors import Competitor
 from nas.comparison.plan import Plan
@@ -34,10 +35,11 @@ from nas.scaling.counting import count
 from nas.scaling.grid import LOADED_RESOLUTIONS, Enumeration, ImageSource, Point, PointProblem, PointSpace
 from nas.search_loop import Limits, SearchLoop
 from nas.session import Session
+from nas.training.memory import halve_parts, is_out_of_memory, release_memory
 from nas.training.recipe import Recipe
 from nas.training.runs.session import WHITENED
 from nas.training.seeding import weights_from
-from nas.training.training_loop import train
+from nas.training.training_loop import Epoch, train
 from nas.watching import Watcher
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.randomness import derive_seed
@@ -98,8 +100,7 @@ class ComparisonEvaluator:
         recipe = self.recipe
         if self.budget_s is not None:
             recipe = replace(recipe, epochs=self._affordable_epochs(point, data, seed))
-        network = build_for_training(point, data, recipe=recipe, seed=seed)
-        epoch = train(network, data, recipe=recipe, seed=seed, device=self.device)
+        network, epoch, recipe = self._train(point, data, recipe, seed)
         _write_weights(network, point, weights_file(self.folder, trial))
         cost = count(point.blueprint, point.folder)
         metrics = {
@@ -110,8 +111,23 @@ class ComparisonEvaluator:
             "epochs_spent": epoch.index + 1,
             "train_s": epoch.seconds,
             "images": len(data.train),
+            **({} if recipe.accumulation == self.recipe.accumulation else {"accumulation": recipe.accumulation}),
         }
         return Measurement("ok", metrics, seconds=epoch.seconds)
+
+    def _train(self, point: Point, data: ImageData, recipe: Recipe, seed: int) -> tuple[nn.Module, Epoch, Recipe]:
+        """Return a trained network, its last epoch, and the recipe, with smaller parts where memory asked for them."""
+        while True:
+            network = build_for_training(point, data, recipe=recipe, seed=seed)
+            try:
+                return network, train(network, data, recipe=recipe, seed=seed, device=self.device), recipe
+            except (RuntimeError, MemoryError) as error:
+                smaller = halve_parts(recipe, images=len(data.train))
+                if smaller is None or not is_out_of_memory(error):
+                    raise
+            recipe = smaller
+            del network
+            release_memory()
 
     def _affordable_epochs(self, point: Point, data: ImageData, seed: int) -> int:
         """Return how many epochs fit into the budget, at least one; the schedules then span exactly these."""
@@ -166,8 +182,11 @@ def read_network(blueprint: Blueprint, path: Path, folder: Path | None) -> nn.Mo
     """
     network = build_blueprint(replace(blueprint, auxiliary=False), folder=folder)
     try:
-        network.load_state_dict(load(path.read_bytes()))
-    except (OSError, SafetensorError, RuntimeError) as error:
+        weights = load(path.read_bytes())
+        if differences := tensor_differences(network.state_dict(), weights):
+            raise NASError(f"{path} holds weights of another network: {listed(differences)}.")
+        network.load_state_dict(weights)
+    except (OSError, SafetensorError) as error:
         raise NASError(
             f"cannot read the weights in {path}: {str(error).splitlines()[0]}. They are written by the training only: "
             "restore the file, or compare again with another --out."

@@ -106,6 +106,11 @@ def list_images(folder: Path, class_names: tuple[str, ...]) -> Listing:
         if path.is_file()
     ]
     images = [(path, label) for path, label in found if _is_image(path)]
+    if not images and (loose := sum(map(_is_image, folder.iterdir()))):
+        raise InvalidInputError(
+            f"{folder} has {loose} images in no folder of a class, so they have no labels: sort them into "
+            f"{folder.name}/CLASS, or remove the folder."
+        )
     if not images:
         raise InvalidInputError(f"{folder} has no images: add some, or remove the folder.")
     paths, labels = zip(*images, strict=True)

@@ -6,13 +6,10 @@ import time
 import traceback
 from typing import Protocol
 
-import torch
-
 from controllers.trial import Measurement, Status, Trial
 from nas.errors import DivergedError
+from nas.training.memory import is_out_of_memory
 from search_spaces.randomness import derive_seed
-
-EXHAUSTED = ("not enough memory", "can't allocate memory", "out of memory", "STATUS_ALLOC_FAILED")
 
 
 class Evaluator(Protocol):
@@ -40,14 +37,6 @@ def evaluate_safely(evaluator: Evaluator, trial: Trial) -> Measurement:
         status = _status(error)
         text = str(error) if status in ("diverged", "out_of_memory") else traceback.format_exc(limit=-8)
         return Measurement(status, seconds=time.perf_counter() - start, error=text.strip())
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that memory is at its end, of a GPU or of the machine."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    # torch's CPU allocator and CUDA's libraries report exhaustion as a plain RuntimeError
-    return isinstance(error, RuntimeError) and any(text in str(error) for text in EXHAUSTED)
 
 
 def _status(error: BaseException) -> Status:

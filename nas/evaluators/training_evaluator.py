@@ -16,9 +16,10 @@ from controllers.trial import Measurement, Trial
 from nas.building import count_architecture, exchange_parts
 from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
-from nas.evaluators.evaluator import is_out_of_memory, trial_seed
+from nas.evaluators.evaluator import trial_seed
 from nas.training.checkpoint import Checkpoints, Interim, interim_file
 from nas.training.clock import NO_CLOCK, PhaseClock
+from nas.training.memory import is_out_of_memory
 from nas.training.recipe import Recipe
 from nas.training.seeding import weights_from
 from nas.training.training_loop import Epoch, Training, measure_accuracy

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -60,6 +60,20 @@ def metric_style(name: str) -> MetricStyle:
         (name.removesuffix(suffix) if suffix.startswith("_") else name).replace("_", " ").strip() or name or "unnamed"
     )
     return MetricStyle(words[0].upper() + words[1:], kind)
+
+
+VIEWS = {2: "mean of both mirror images", 10: "mean of ten crops"}  # by the number of views of an image
+
+
+def tested_images(metrics: Mapping[str, float]) -> str:
+    """Return how many test images were classified correctly, and from what if not from the image alone.
+
+    Args:
+        metrics: of a trained network, ``test_correct`` and ``test_images`` among them.
+    """
+    views = VIEWS.get(int(metrics.get("test_views", 1)), "")
+    counted = f"{metrics['test_correct']:.0f} of {metrics['test_images']:.0f} images"
+    return f"{counted}, {views}" if views else counted
 
 
 def label_in_sentence(name: str) -> str:

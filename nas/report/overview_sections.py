@@ -14,12 +14,14 @@ from nas.report.formatting import (
     format_number,
     label_in_sentence,
     metric_style,
+    tested_images,
 )
 from nas.report.markup import code, definitions, section, text, trial_link
 from nas.report.page_header import PageHeader, figure_of, page_header
 from nas.report.summary import RunSummary
 
-NOTED = ("trial", "epochs", "test_correct", "test_images")  # final metrics that are told beside others, or elsewhere
+# final metrics that are told beside others, or elsewhere
+NOTED = ("trial", "epochs", "test_correct", "test_images", "test_views")
 
 
 def headline(summary: RunSummary) -> str:
@@ -109,7 +111,7 @@ def _retrained_note(name: str, final: Mapping[str, float]) -> str:
     trained = f"after {_epochs(final['epochs'])}" if "epochs" in final else "after the final training"
     if name != "test_accuracy" or not final.keys() >= {"test_correct", "test_images"}:
         return trained
-    return f"{final['test_correct']:.0f} of {final['test_images']:.0f} images, {trained}"
+    return f"{tested_images(final)}, {trained}"
 
 
 def _epochs(count: float) -> str:

@@ -17,8 +17,6 @@ from nas.scaling.grid import TrainedPoint
 from nas.scaling.laws import Coefficients
 from nas.scaling.members import Accuracy
 
-SMALLEST_CHART = 600.0  # pixels, of the ablation's figure; a narrower page scrolls it
-
 
 def render_scaling(summary: ScalingSummary) -> str:
     """Return the page as text; the same summary gives the same page."""
@@ -86,8 +84,10 @@ def ablation_section(summary: ScalingSummary) -> str:
         return ""
     drawn = ""
     if sum(point.accuracy is not None for point in summary.ablation) > 1:
-        svg = figure_svg(draw_ablation([point for point in summary.ablation if point.accuracy]), name="ablation")
-        drawn = figure(svg.replace("<svg ", f'<svg style="min-width:{SMALLEST_CHART:.0f}px" ', 1))
+        points = [point for point in summary.ablation if point.accuracy]
+        wide, narrow = draw_ablation(points), draw_ablation(points, narrow=True)
+        drawn = figure(figure_svg(wide, name="ablation-w"), style="wide")
+        drawn += figure(figure_svg(narrow, name="ablation-n"), style="narrow")
     return section(
         "Ablation", f"{drawn}{points_table(summary.ablation, label='Ablation', chosen=None)}", anchor="ablation"
     )

@@ -8,7 +8,15 @@ from dataclasses import dataclass, field
 from nas.report.curve_chart import draw_curves, mark_point
 from nas.report.figure_sections import cells_html
 from nas.report.figures import figure_svg
-from nas.report.formatting import METRICS, format_duration, format_metric, format_number, metric_column, metric_style
+from nas.report.formatting import (
+    METRICS,
+    format_duration,
+    format_metric,
+    format_number,
+    metric_column,
+    metric_style,
+    tested_images,
+)
 from nas.report.frame import frame
 from nas.report.markup import definitions, figure, header_cell, section, table, text
 from nas.report.overview_sections import macs_words, repeat
@@ -16,7 +24,15 @@ from nas.report.page_header import PageHeader, figure_of, page_header
 from nas.report.summary import RunStatus
 from search_spaces.graph import Cell
 
-NOTED = ("test_accuracy", "val_accuracy", "params", "macs", "test_correct", "test_images")  # told in the answer
+NOTED = (
+    "test_accuracy",
+    "val_accuracy",
+    "params",
+    "macs",
+    "test_correct",
+    "test_images",
+    "test_views",
+)  # told in the answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +136,7 @@ def _answer(summary: TrainingSummary) -> str:
     metrics, best = summary.metrics, summary.best
     notes = {}
     if metrics.keys() >= {"test_correct", "test_images"}:
-        notes["test_accuracy"] = f"{metrics['test_correct']:.0f} of {metrics['test_images']:.0f} images"
+        notes["test_accuracy"] = tested_images(metrics)
     entries = {
         metric_style(name).label: figure_of(format_metric(name, metrics[name]), note=notes.get(name, ""))
         for name in NOTED[:4]

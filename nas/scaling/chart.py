@@ -13,7 +13,7 @@ from nas.report.formatting import printable
 from nas.report.theme import colour
 from nas.scaling.grid import TrainedPoint
 
-SIZE = (720.0, 440.0)
+SIZE, NARROW = (720.0, 440.0), (390.0, 330.0)  # the second one for phones
 FONT_SIZE = 11.5
 ROLES = {"depth": "conv", "width": "sep", "resolution": "dil", "compound": "best", "fast": "pool"}
 LABELS = {
@@ -25,12 +25,18 @@ LABELS = {
 }
 
 
-def draw_ablation(points: Sequence[TrainedPoint]) -> Figure:
-    """Draw mean validation accuracy over MACs, a line a law from the base on; bars are one standard deviation."""
+def draw_ablation(points: Sequence[TrainedPoint], *, narrow: bool = False) -> Figure:
+    """Draw mean validation accuracy over MACs, a line a law from the base on; bars are one standard deviation.
+
+    Args:
+        points: that were trained.
+        narrow: whether the figure is for a phone.
+    """
     laws = {name: [p for p in points if p.point.law in ("base", name) and p.accuracy] for name in ROLES}
     laws = {name: found for name, found in laws.items() if any(point.point.law == name for point in found)}
-    figure = new_figure(*SIZE, label=f"Validation accuracy over multiply-accumulates for {', '.join(laws)} scaling.")
-    axes = figure.add_axes((0.1, 0.13, 0.87, 0.84), facecolor="none")
+    label = f"Validation accuracy over multiply-accumulates for {', '.join(laws)} scaling."
+    figure = new_figure(*(NARROW if narrow else SIZE), label=label)
+    axes = figure.add_axes((0.14, 0.16, 0.83, 0.81) if narrow else (0.1, 0.13, 0.87, 0.84), facecolor="none")
     for name, found in laws.items():
         found = sorted(found, key=lambda point: point.cost.macs)
         accuracies = [point.accuracy for point in found if point.accuracy]

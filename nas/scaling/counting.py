@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from nas.baselines.blueprints import build_baseline, resolve
 from nas.building import build_blueprint, space_of
+from nas.errors import NASError
 from nas.profiling.measures import LiveTensors, measure_latency
 from search_spaces.architecture import Architecture, Blueprint, Complexity
 from search_spaces.counting import Sizes, count_network, plain_operators, without_weights
@@ -27,6 +28,7 @@ from search_spaces.nasnet import CellSpace
 # They give the shape that they take, and no products: a run that counts products can do without them.
 SHAPE_KEEPERS = (nn.BatchNorm2d, nn.ReLU, nn.ReLU6, nn.SiLU, nn.GELU, nn.Hardswish, nn.Dropout, nn.Identity)
 WEIGHTED = (nn.Conv2d, nn.Linear)
+REFUSALS = (RuntimeError, ValueError, TypeError, AssertionError, IndexError, ZeroDivisionError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,19 @@ def count(blueprint: Blueprint, folder: Path | None = None) -> Complexity:
     if name in DESIGNS:
         return layout_network(DESIGNS[name], images, depth=plain.depth or 1.0, width=plain.width or 1.0).complexity
     return count_network(lambda: _skip_shape_keepers(build_baseline(plain)), images)
+
+
+def why_refused(blueprint: Blueprint, folder: Path | None = None) -> str:
+    """Return in a line why a network cannot take the images of its blueprint; empty when it can."""
+    size = f"{blueprint.channels} x {blueprint.resolution} x {blueprint.resolution}"
+    try:
+        count(blueprint, folder)
+    except NASError as error:
+        return str(error).splitlines()[0]
+    except REFUSALS as error:  # models of timm and users' networks raise what they like
+        first = (str(error).splitlines() or [type(error).__name__])[0]
+        return f"images of {size}: {first}"
+    return ""
 
 
 def is_quick(blueprint: Blueprint, folder: Path | None = None) -> bool:

@@ -317,6 +317,19 @@ RECIPES: dict[str, Recipe] = {
     )
 }
 
+SOURCES: dict[str, str] = {  # by recipe; where its values are from, the details stand beside them above
+    "proxy": "ours: enough to rank networks in a search",
+    "quick": "ours: the winner of a search, on small data",
+    "nasnet-cifar": "Zoph 2018, A.7; TF-Slim's CIFAR configuration",
+    "nasnet-imagenet": "Zoph 2018, A.7; TF-Slim's mobile configuration; epochs of Liu 2019 (DARTS)",
+    "efficientnet-imagenet": "Tan 2019, 5.2, and its code",
+    "alexnet": "Krizhevsky 2012, 5",
+    "vgg": "Simonyan 2015, 3.1",
+    "resnet": "He 2016, 3.4; epochs of fb.resnet.torch",
+    "resnet-cifar": "He 2016, 4.2",
+    "fast": "Jordan 2024 (airbench94); optimizer=muon as in its airbench94_muon",
+}
+
 
 def get_recipe(name: str) -> Recipe:
     """Return the recipe of that name.

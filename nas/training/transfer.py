@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from nas.baselines.weights import listed
+from nas.baselines.weights import listed, tensor_differences
 from nas.data.image_data import ImageData
 from nas.errors import InvalidInputError, UnknownNameError
 
@@ -101,13 +101,10 @@ def take_over(network: nn.Module, weights: Mapping[str, Tensor], *, keep_classif
         replaced = []
     wanted = {name for name in own if not _is_auxiliary(name)} - set(replaced)
     given = {name for name in weights if not _is_auxiliary(name)} - set(replaced)
-    differences = [f"{name} is missing" for name in own if name in wanted - given]
-    differences += [f"{name} is not part of this network" for name in weights if name in given - wanted]
-    differences += [
-        f"{name} is {tuple(weights[name].shape)} and should be {tuple(own[name].shape)}"
-        for name in own
-        if name in wanted & given and own[name].shape != weights[name].shape
-    ]
+    differences = tensor_differences(
+        {name: tensor for name, tensor in own.items() if name in wanted},
+        {name: tensor for name, tensor in weights.items() if name in given},
+    )
     if differences:
         raise InvalidInputError(f"these weights are of another network: {listed(differences)}.")
     for name in wanted:

@@ -22,6 +22,7 @@ from nas.evaluators.training_evaluator import TrainingEvaluator, build_seeded
 from nas.executors.executor import Executor
 from nas.executors.serial_executor import SerialExecutor
 from nas.training.clock import PHASES, PhaseClock
+from nas.training.device import check_device
 
 WARM_UP = 10**9  # number of the first training that does not count
 OnRound = Callable[[int, int], None]
@@ -57,6 +58,7 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         """Refuse counts below one."""
+        check_device(self.device)
         for name in ("networks", "round_size"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}.")

@@ -13,6 +13,7 @@ from nas.config_types import check_types
 from nas.errors import InvalidInputError, UnknownNameError
 from nas.parts import Parts
 from nas.toml_text import toml_text
+from nas.training.device import check_device
 from nas.training.recipe import Recipe, get_recipe
 from nas.training.transfer import Transfer, TransferMode
 from search_spaces.architecture import Stem
@@ -73,7 +74,7 @@ class TrainingConfig:
             raise InvalidInputError(f"data is the name of a data set, by which it is found again, got {kind}.")
         check_types(self)
         _ = self.full_recipe, self.transfer, Parts.from_json(self.parts)
-        _check_device(self.device)
+        check_device(self.device)
 
     @property
     def full_recipe(self) -> Recipe:
@@ -138,12 +139,3 @@ class TrainingConfig:
             return cls.from_json(tomllib.loads(path.read_text(encoding="utf-8")))
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidInputError(f"cannot read settings from {path}: {error}.") from None
-
-
-def _check_device(device: str) -> None:
-    try:
-        kind = torch.device(device).type
-    except (RuntimeError, TypeError):
-        raise InvalidInputError(f"--device is cpu, cuda or cuda:N, got {device!r}.") from None
-    if kind == "cuda" and not torch.cuda.is_available():
-        raise InvalidInputError(f"--device {device} needs a GPU, and torch sees none here: use --device cpu.")

@@ -20,7 +20,7 @@ from nas.training.runs.log import TrainingLog, read_log
 from nas.training.runs.run import TrainedRun, load_trained
 from nas.training.runs.session import CHECKPOINT, TrainSession, TrainWatcher
 from nas.training.runs.source import Source, Trainable, find_source
-from nas.training.runs.weights import given_weights, weights_normalisation
+from nas.training.runs.weights import weights_normalisation
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.local_file import save_source
 
@@ -81,8 +81,6 @@ def start(
     """Run a new training from settings; see `train`."""
     data = _load(config)
     blueprint = _blueprint(source, config, data)
-    if config.weights is not None:
-        given_weights(config.weights, blueprint)  # wrong ones are told of before a folder is made
     processes, device = join_processes(config.device)
     try:
         folder = Path(out) if out is not None else Path(processes.agree(str(_new_folder(config))))
@@ -97,6 +95,7 @@ def start(
             processes,
             watcher or TrainWatcher(),
         )
+        session.check()
         log = _create(session) if processes.first else None
         _carry_out(session, log, fresh=True)
     finally:

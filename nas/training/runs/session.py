@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import shlex
@@ -12,16 +11,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from nas.baselines.airbench import Whitening
 from nas.building import build_blueprint, complexity, space_of
 from nas.data.image_data import ImageData
-from nas.errors import MissingDependencyError, NASError, StorageError
+from nas.errors import InvalidInputError, MissingDependencyError, NASError, StorageError
 from nas.finalizing import FOLDER, StoredNetwork, measure_test, store_network
+from nas.scaling.counting import why_refused
 from nas.training.checkpoint import TrainingState, read_state, write_state
 from nas.training.measuring import measure_accuracy
+from nas.training.memory import halve_parts, is_out_of_memory, release_memory
 from nas.training.processes import ALONE, Processes
 from nas.training.recipe import Recipe
 from nas.training.runs.config import TrainingConfig
@@ -82,6 +82,18 @@ class TrainSession:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
+    def check(self) -> None:
+        """Refuse images that the network cannot take, and weights of another one, before anything is written.
+
+        Raises:
+            InvalidInputError: it cannot, or they are; the message says which tensors differ.
+        """
+        refusal = why_refused(self.blueprint, self.source)
+        if refusal:
+            raise InvalidInputError(f"{self.config.network} cannot be trained on {self.data.name}: {refusal}")
+        if self.config.weights is not None:
+            self._initial_network()
+
     def latest(self) -> TrainingState | None:
         """Return what the training goes on from; None to begin."""
         return read_state(self._checkpoint, identity=self._identity())
@@ -106,13 +118,11 @@ class TrainSession:
                 self._train(training, log, recipe)
                 break
             except (RuntimeError, MemoryError) as error:
-                if not _is_out_of_memory(error):
+                if not is_out_of_memory(error):
                     raise
                 reason = str(error).splitlines()[0] if str(error) else "out of memory"
             training = network = None  # type: ignore[assignment]  # the memory is free before it is asked for again
-            gc.collect()
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            release_memory()
             recipe = self._smaller_parts(recipe, log, reason)
             state = self.latest()
         training.finish()
@@ -167,9 +177,9 @@ class TrainSession:
         if self.processes.count > 1:
             raise NASError(f"{reason}: start again with --recipe-set accumulation={recipe.accumulation * 2}.")
         batch = min(recipe.batch_size, len(self.data.train))
-        if recipe.accumulation * 2 > batch:
+        smaller = halve_parts(recipe, images=len(self.data.train))
+        if smaller is None:
             raise NASError(f"{reason}: the network does not fit into memory even with a batch of 1 image.")
-        smaller = replace(recipe, accumulation=recipe.accumulation * 2)
         part = -(-batch // smaller.accumulation)
         self.watcher.said(f"out of memory: batches of {batch} images are computed in parts of {part} from now on")
         if log:
@@ -253,14 +263,6 @@ def _entry(epoch: Epoch, *, seconds: float) -> dict[str, Any]:
         **{name: value for name, value in measured.items() if value is not None and math.isfinite(value)},
         "seconds": round(seconds, 3),
     }
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Return whether an error says that memory is at its end, of a GPU or of the machine."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    text = str(error)
-    return "out of memory" in text or "can't allocate memory" in text or "not enough memory" in text
 
 
 def open_tensorboard(folder: Path, done: int) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import nas
 import nas.commands.compare  # registers the command
@@ -51,18 +52,42 @@ def test_two_baselines_side_by_side(tmp_path: Path) -> None:
     ]
 
 
-def test_weights_in_the_folder_score_what_the_table_says(tmp_path: Path) -> None:
+@pytest.mark.parametrize("views", [{}, {"flip_test": True}, {"test_crops": 10}])
+def test_weights_in_the_folder_score_what_the_table_says(tmp_path: Path, views: dict[str, Any]) -> None:
+    """Measured as the recipe says, by mirror images or ten crops."""
     from nas.comparison.training import read_network
     from nas.data import load_data
     from nas.data.image_data import merge_train_validation
     from nas.training.measuring import measure_accuracy
 
-    result = carry_out(["lenet-5"], tmp_path / "c", seeds=1)
+    changes = {"epochs": 3, "learning_rate": 0.02, **views}
+    result = carry_out(["lenet-5-modern"], tmp_path / "c", seeds=1, recipe_changes=changes)
     (row,) = result.rows
     assert row.blueprint is not None
     data = merge_train_validation(load_data("digits", train_limit=100))
     network = read_network(row.blueprint, tmp_path / "c" / "weights" / "0.safetensors", None)
-    assert measure_accuracy(network, data, data.test).share == row.accuracies[0]
+    asked = {"mirrored": "flip_test" in views, "crops": views.get("test_crops", 1)}
+    assert measure_accuracy(network, data, data.test, **asked).share == row.accuracies[0]
+    assert ("Each test image" in (tmp_path / "c" / "report.html").read_text()) == bool(views)
+
+
+def test_memory_that_ends_halves_the_parts_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A card that takes 10 images at once; the batch, and so what is compared, stays; the table says so."""
+    from nas.training.training_loop import Training
+
+    loss = Training._loss
+
+    def small_card(training: Training, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if len(images) > 10:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return loss(training, images, labels)
+
+    expected = carry_out(["lenet-5"], tmp_path / "large", recipe_changes={"epochs": 2, "batch_size": 32})
+    monkeypatch.setattr(Training, "_loss", small_card)
+    result = carry_out(["lenet-5"], tmp_path / "small", recipe_changes={"epochs": 2, "batch_size": 32})
+    assert result.rows[0].note == "its batches were computed in up to 4 parts, for the memory there was"
+    assert not result.rows[0].failures
+    assert result.rows[0].accuracies == pytest.approx(expected.rows[0].accuracies, abs=0.01)
 
 
 def test_test_images_are_looked_at_once_behind_all_trainings(tmp_path: Path) -> None:

@@ -191,6 +191,13 @@ def test_a_held_out_split_may_lack_a_class_but_not_all_images(split: Path) -> No
         load_data("folder", root=split)
 
 
+def test_held_out_images_without_labels_are_told_of(split: Path) -> None:
+    for path in [*(split / "test").rglob("*.png")]:
+        path.rename(split / "test" / f"{path.parent.name}{path.name}")
+    with pytest.raises(InvalidInputError, match="images in no folder of a class, so they have no labels"):
+        load_data("folder", root=split)
+
+
 def test_fewer_than_two_classes_are_refused_with_the_layout(tmp_path: Path) -> None:
     _fill(tmp_path / "only", 2)
     with pytest.raises(InvalidInputError, match="at least 2 classes, got only: the layout is CLASS/IMAGE"):

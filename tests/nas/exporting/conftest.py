@@ -21,10 +21,20 @@ def nets() -> ModuleType:
     return module
 
 
+RANDOM = 20  # architectures of every space
+OFTEN = ("nasnet", "nasbench201", "mbconv", "own")  # the others are variants of the first
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give ``case`` every published cell network, and random architectures of every space."""
-    from search_spaces.genotypes import NETWORKS
+    """Give ``case`` every published cell network and cell, and random architectures of every space, a user's too."""
+    from search_spaces.genotypes import CELLS, NETWORKS
+    from search_spaces.registry import SPACES
 
     if "case" in metafunc.fixturenames:
-        numbered = [f"{space} {i}" for space in ("nasnet", "nasbench201", "mbconv") for i in range(20)]
-        metafunc.parametrize("case", [*NETWORKS, *numbered])
+        alone = CELLS.keys() - {network.cells for network in NETWORKS.values()}
+        numbered = [
+            pytest.param(f"{space} {i}", marks=() if space in OFTEN or i == 0 else pytest.mark.slow)
+            for space in (*SPACES, "own")
+            for i in range(RANDOM)
+        ]
+        metafunc.parametrize("case", [*NETWORKS, *sorted(alone), *numbered])

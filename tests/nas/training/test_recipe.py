@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import fields
 from typing import Any
 
 import pytest
 
 from nas.errors import InvalidInputError, UnknownNameError
-from nas.training.recipe import RECIPES, Recipe, get_recipe
+from nas.training.recipe import RECIPES, SOURCES, Recipe, get_recipe
 
 
 def rate(recipe: Recipe, epoch: float) -> float:
@@ -21,6 +22,11 @@ def test_the_named_recipes_are_there() -> None:
         *("proxy", "quick", "nasnet-cifar", "nasnet-imagenet", "efficientnet-imagenet"),
         *("alexnet", "vgg", "resnet", "resnet-cifar", "fast"),
     } <= RECIPES.keys()
+
+
+def test_every_recipe_says_where_its_values_are_from() -> None:
+    assert RECIPES.keys() == SOURCES.keys()
+    assert all(re.search(r"\d{4}|ours", source) for source in SOURCES.values())
 
 
 def test_what_was_written_of_the_first_recipes_is_written_as_ever() -> None:

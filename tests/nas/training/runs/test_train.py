@@ -285,6 +285,20 @@ def test_the_best_of_a_search_is_trained_anew(tmp_path: Path) -> None:
     assert run.config.recipe == "quick"
 
 
+def test_weights_of_another_network_are_refused_before_anything_is_written(
+    run: TrainedRun, tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    """The tensors that differ are named, by shape where they are there."""
+    answer = cli("train", "lenet-5", "--weights", run.folder / "best", "--out", tmp_path / "never")
+    assert answer.code == 2
+    assert "these weights are of another network: " in answer.err
+    assert " is missing; " in answer.err
+    wide = cli("train", run.config.network, "--width", 8, "--weights", run.folder / "best", "--out", tmp_path / "never")
+    assert wide.code == 2
+    assert "and should be (" in wide.err
+    assert not (tmp_path / "never").exists()
+
+
 def test_features_keep_every_old_weight(run: TrainedRun, tmp_path: Path) -> None:
     started = train(
         run.blueprint,
@@ -443,6 +457,7 @@ def test_python_refuses_unknown_arguments() -> None:
         (["lenet-5", "--device", "tpu9"], "--device is cpu, cuda or cuda:N"),
         (["missing/blueprint.json"], "there is no file or folder"),
         (["tests"], "holds neither a search, nor a training, nor a stored network"),
+        (["timm:vit_tiny_patch16_224"], "cannot be trained on digits: images of 1 x 8 x 8: "),
         (["lenet-5", "--threads", "0"], "--threads must be a whole number >= 1"),
     ],
 )
