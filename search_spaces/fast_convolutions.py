@@ -46,7 +46,7 @@ class PointwiseConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Multiply matrices where the images lie so that no copy is needed."""
         if not (self.training and _suits(input)):
-            return super()._conv_forward(input, weight, bias)
+            return _plain(self, input, weight, bias)
         return functional.linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
 
@@ -57,7 +57,7 @@ class DepthwiseConv2d(nn.Conv2d):
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve, with the faster weight gradient in training."""
         if not (self.training and torch.is_grad_enabled() and _suits(input)):
-            return super()._conv_forward(input, weight, bias)
+            return _plain(self, input, weight, bias)
         result: Tensor = _Depthwise.apply(input, weight, self.stride, self.padding, self.dilation)
         return result if bias is None else result + bias.view(1, -1, 1, 1)
 
@@ -72,7 +72,7 @@ class _Depthwise(torch.autograd.Function):
         return functional.conv2d(x, weight, None, stride, padding, dilation, x.shape[1])
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         stride, padding, dilation = ctx.geometry
@@ -129,6 +129,11 @@ def _as_kernels(x: Tensor) -> Tensor:
     """(n, c, h, w) -> (n c, 1, h, w), channels next to each other in memory."""
     batch, channels, height, width = x.shape
     return x.permute(2, 3, 0, 1).reshape(height, width, batch * channels).permute(2, 0, 1).unsqueeze(1)
+
+
+def _plain(conv: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    result: Tensor = nn.Conv2d._conv_forward(conv, x, weight, bias)
+    return result
 
 
 def _is_pointwise(conv: nn.Conv2d) -> bool:

@@ -17,7 +17,13 @@ from typing import final
 from torch import Tensor, nn
 from torch.nn import functional
 
-_SHAREABLE = (nn.ReLU, nn.AvgPool2d, nn.MaxPool2d)
+_WINDOW = ("kernel_size", "stride", "padding", "ceil_mode")
+# what can be shared -> the settings by which two of a kind may differ; where a ReLU puts its result makes none
+_SETTINGS: dict[type[nn.Module], tuple[str, ...]] = {
+    nn.ReLU: (),
+    nn.AvgPool2d: (*_WINDOW, "count_include_pad", "divisor_override"),
+    nn.MaxPool2d: (*_WINDOW, "dilation", "return_indices"),
+}
 
 
 @final
@@ -52,7 +58,7 @@ class SharedLayers:
         self._done.pop(place, None)
 
     def _first(self, layer: nn.Module, x: Tensor, place: int) -> Tensor:
-        if type(layer) not in _SHAREABLE or _is_watched(layer):
+        if type(layer) not in _SETTINGS or _is_watched(layer):
             result: Tensor = layer(x)
             return result
         done = self._done.setdefault(place, {})
@@ -65,8 +71,7 @@ class SharedLayers:
 
 def _kind(layer: nn.Module) -> Hashable:
     """Return what two layers have in common that compute the same."""
-    settings: list[str] = [] if type(layer) is nn.ReLU else type(layer).__constants__
-    return type(layer), *(getattr(layer, name) for name in settings)
+    return type(layer), *(getattr(layer, name) for name in _SETTINGS[type(layer)])
 
 
 def _is_watched(layer: nn.Module) -> bool:

@@ -80,7 +80,8 @@ def bench_engine(stream: Stream, options: EngineOptions, on_round: OnRound = lam
     trials = stream.trials(options.networks)
     executor = _executor(stream, data, options)
     plain_threads = options.plain_threads or torch.get_num_threads()
-    rounds, again = [], []
+    rounds: list[Round] = []
+    again: list[float] = []
     groups = [trials[i : i + options.round_size] for i in range(0, len(trials), options.round_size)]
     try:
         _warm_up(executor, trials[0])

@@ -38,7 +38,7 @@ def test_without_chance_both_end_alike(data) -> None:  # type: ignore[no-untyped
 
 
 def test_what_the_loop_has_not_is_refused(data) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(InvalidInputError, match="plain loop trains without label_smoothing, got 0.1"):
+    with pytest.raises(InvalidInputError, match=r"plain loop trains without label_smoothing, got 0\.1"):
         train_plainly("", {}, data, recipe=Recipe("x", 1, label_smoothing=0.1), seed=0, clock=NO_CLOCK)
 
 
