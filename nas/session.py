@@ -111,7 +111,7 @@ class Session:
         options = RayOptions(
             config.workers, config.gpus_per_worker, config.address, config.threads, limits=limits, pin=config.pin
         )
-        return RayExecutor(evaluator, options)
+        return RayExecutor(evaluator, options, self.watcher.said)
 
     def _search(self, loop: SearchLoop, executor: Executor) -> None:
         simulated = self.config.executor == "simulated"  # whose clock is its own, and the limit with it

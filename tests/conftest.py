@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import signal
 import sys
 import threading
@@ -16,19 +17,91 @@ from typing import Any
 import pytest
 import torch
 
-GOLDEN = Path(__file__).parent / "golden"
+HERE = Path(__file__).parent
+GOLDEN = HERE / "golden"
+# What processes that evaluate import: a child finds it by the path, Ray's workers by the environment.
+EVALUATORS = [str(HERE / "nas" / name) for name in ("executors", "fire")]
+# Ray's own start-up leaves these behind
+LEFT_BY_RAY = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 
 
 def pytest_configure() -> None:
-    """Hear Ctrl-C where a shell in the background had it ignored: processes that are started here inherit that."""
+    """Have a slow start of Ray waited for, and hear Ctrl-C though a shell in the background had it ignored.
+
+    Processes that are started here inherit both.
+    """
+    from nas.executors.ray_start import prepare_start
+
+    prepare_start()  # before anything imports Ray, which reads it then
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that start Ray leave what Ray leaves."""
+    for item in items:
+        if item.get_closest_marker("ray"):
+            for warning in LEFT_BY_RAY:
+                item.add_marker(pytest.mark.filterwarnings(f"ignore::{warning}"), append=False)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> None:
     """More threads than free cores slow small networks down a hundredfold, and tests run side by side."""
     torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _evaluators_importable() -> Iterator[None]:
+    """Have processes that are started from here find the evaluators of tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in EVALUATORS:
+            patch.syspath_prepend(folder)
+            patch.setenv("PYTHONPATH", folder, prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="session")
+def _ray_stopped_at_the_end() -> Iterator[None]:
+    yield
+    stop_ray()
+
+
+def stop_ray() -> None:
+    import ray
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        ray.shutdown()
+        gc.collect()
+
+
+@pytest.fixture
+def ray_here(_evaluators_importable: None, _ray_stopped_at_the_end: None) -> None:
+    """One Ray with two processors for all tests of this process: starting it takes seconds, or a minute under load.
+
+    Searches join it. It is started as a search starts its own.
+    """
+    import ray
+
+    from nas.executors.ray_start import start_ray
+
+    if not ray.is_initialized():
+        start_ray(ray, print, num_cpus=2, _node_ip_address="127.0.0.1")
+
+
+@pytest.fixture
+def ray_cluster(_evaluators_importable: None, _ray_stopped_at_the_end: None) -> Iterator[Any]:
+    """A cluster of one node without processors, where the driver is; tests add others."""
+    from ray.cluster_utils import Cluster
+
+    stop_ray()  # a search would join it instead
+    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        yield found
+    finally:
+        stop_ray()
+        found.shutdown()
 
 
 @pytest.fixture(scope="session")

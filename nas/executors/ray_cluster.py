@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 
 from nas.errors import InvalidInputError, MissingDependencyError, NASError
 from nas.executors.limits import TrialLimits
+from nas.executors.ray_start import prepare_start, start_ray
 
 PACKAGES = ("nas", "controllers", "search_spaces")  # what the workers of a cluster run
 
@@ -56,6 +57,7 @@ def import_ray(*, own: bool = False) -> ModuleType:
     """
     if own:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        prepare_start()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leave GPU visibility alone, and say nothing
     try:
         import ray
@@ -68,31 +70,34 @@ def import_ray(*, own: bool = False) -> ModuleType:
     return module
 
 
-def connect(ray: ModuleType, options: RayOptions) -> None:
+def connect(ray: ModuleType, options: RayOptions, said: Callable[[str], None] = lambda text: None) -> None:
     """Start Ray here, or join a cluster and send it this project's code.
+
+    Args:
+        ray: the module.
+        options: where.
+        said: told of a start that takes more than one attempt.
 
     Raises:
         InvalidInputError: more workers than this machine has processors.
-        NASError: the cluster cannot be reached.
+        NASError: Ray does not start, or the cluster cannot be reached.
     """
-    if options.address is None and options.workers is not None and not options.gpus_per_worker:
-        _check_processors(options.workers, os.cpu_count() or 1, "this machine")
-    code: dict[str, Any] = {}
-    if options.address is None:  # Ray of our own takes no connection from other machines
-        code["_node_ip_address"] = "127.0.0.1"
-    else:  # a cluster runs the code that the driver runs, whatever is installed there
-        code["runtime_env"] = {"py_modules": _package_folders()}
+    if options.address is None:
+        if options.workers is not None and not options.gpus_per_worker:
+            _check_processors(options.workers, os.cpu_count() or 1, "this machine")
+        # Ray of our own takes no connection from other machines
+        start_ray(ray, said, logging_level=logging.ERROR, _node_ip_address="127.0.0.1")
+        return
     try:
         ray.init(
-            address=options.address or "local",
-            include_dashboard=False if options.address is None else None,
+            address=options.address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **code,
+            # a cluster runs the code that the driver runs, whatever is installed there
+            runtime_env={"py_modules": _package_folders()},
         )
     except (ConnectionError, RuntimeError, ValueError) as error:
-        where = options.address or "on this machine"
-        raise NASError(f"cannot start or reach Ray ({where}): {error}") from None
+        raise NASError(f"cannot reach Ray ({options.address}): {error}") from None
 
 
 def _package_folders() -> list[str]:

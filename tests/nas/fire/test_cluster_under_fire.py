@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 TRIALS, NODES, EACH = 200, 3, 2
@@ -39,20 +36,11 @@ SPACE = cell_space("nasnet:blocks=2")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(ray_cluster: Any) -> Any:
     """Three nodes, and a head for the driver."""
-    from ray.cluster_utils import Cluster
-
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(NODES):
-            found.add_node(num_cpus=EACH)
-        yield found
-    finally:
-        import ray
-
-        ray.shutdown()
-        found.shutdown()
+    for _ in range(NODES):
+        ray_cluster.add_node(num_cpus=EACH)
+    return ray_cluster
 
 
 class Fire:
