@@ -67,7 +67,8 @@ class Session:
             NASError: no network has a result.
         """
         try:
-            loop = SearchLoop(self.controller, journal, self.problem.screen, self.watcher.progressed)
+            watcher = self.watcher
+            loop = SearchLoop(self.controller, journal, self.problem.screen, watcher.progressed, watcher.said)
             loop.replay(events)
             concluded = [event.data["trial"] for event in events if event.kind == "final"]
             complete = loop.progress.evaluated >= self.config.trials and (bool(concluded) or not self.concludes)

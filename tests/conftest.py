@@ -10,12 +10,14 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+
+from nas.training.recipe import Recipe, get_recipe
 
 HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
@@ -108,6 +110,20 @@ def ray_cluster(_evaluators_importable: None, _ray_stopped_at_the_end: None) -> 
 def golden() -> Any:
     """Return a function that reads a golden file."""
     return lambda name: json.loads((GOLDEN / name).read_text())
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _short_retraining(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Retrain a search's best network by a quarter of the default recipe, whose 40 epochs are for slow tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.config.option.markexpr == "not slow":
+            patch.setattr("nas.image_problem.get_recipe", shortened)
+        yield
+
+
+def shortened(name: str) -> Recipe:
+    recipe = get_recipe(name)
+    return replace(recipe, epochs=recipe.epochs // 4) if name == "quick" else recipe
 
 
 @pytest.fixture(autouse=True)
