@@ -114,7 +114,7 @@ def golden() -> Any:
 
 @pytest.fixture(autouse=True, scope="session")
 def _short_retraining(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Retrain a search's best network by a quarter of the default recipe, whose 40 epochs are for slow tests."""
+    """Retrain a search's best network by half of the default recipe; its 40 epochs are for the slow tests."""
     with pytest.MonkeyPatch.context() as patch:
         if request.config.option.markexpr == "not slow":
             patch.setattr("nas.image_problem.get_recipe", shortened)
@@ -123,7 +123,7 @@ def _short_retraining(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def shortened(name: str) -> Recipe:
     recipe = get_recipe(name)
-    return replace(recipe, epochs=recipe.epochs // 4) if name == "quick" else recipe
+    return replace(recipe, epochs=recipe.epochs // 2) if name == "quick" else recipe
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,13 @@ FILES = re.findall(r"<!-- (\w+\.py), run by the tests -->\n```python\n(.*?)```",
 ALONE = re.findall(r"<!-- run by the tests in best/ -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 SMALLER = re.findall(r"<!-- run by the tests, smaller -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 SIZES = {"num_samples=24": "num_samples=2", "max_t=9": "max_t=1", "epochs=9": "epochs=1", "n_trials=100": "n_trials=3"}
-FAST: dict[str, Any] = {"trials": 2, "train_limit": 100, "width": 4, "recipe_changes": {"epochs": 1}}
+FAST: dict[str, Any] = {
+    "trials": 2,
+    "train_limit": 100,
+    "width": 4,
+    "recipe_changes": {"epochs": 1},
+    "final_recipe": "proxy",
+}
 
 
 def test_every_python_block_is_run() -> None:
