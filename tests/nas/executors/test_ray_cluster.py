@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,18 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 Drain = Callable[..., list[Completion]]
+TRIALS, SECONDS = 12, 2.0
+
+
+def is_young_on(node: Any, folder: Path) -> bool:
+    """Return whether a trial is in its first half on a node, by the file that it left."""
+    from power_cut import parent_of, raylet_of
+
+    return any(
+        time.time() - path.stat().st_mtime < SECONDS / 2 and parent_of(int(path.read_text())) == raylet_of(node)
+        for path in folder.glob("begun-*")
+        if not (folder / path.name.replace("begun", "ended")).exists()
+    )
 
 
 def test_nodes_that_appear_are_used_and_lost_ones_are_not_the_trials_fault(
@@ -29,31 +42,32 @@ def test_nodes_that_appear_are_used_and_lost_ones_are_not_the_trials_fault(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from power_cut import cut_off
+
     monkeypatch.setattr(ray_executor, "ATTEMPTS", 1)  # a trial whose own fault it were would be given up at once
     nodes = [ray_cluster.add_node(num_cpus=1)]
-    executor = RayExecutor(misbehaving(seconds=1.5), RayOptions(address=ray_cluster.address))
+    executor = RayExecutor(misbehaving(seconds=SECONDS), RayOptions(address=ray_cluster.address))
     assert executor.num_workers == 1
-    for trial in trials(8):
+    for trial in trials(TRIALS):
         executor.submit(trial)
     done = drain(executor, 1)
     nodes.append(ray_cluster.add_node(num_cpus=1))
     while executor.num_workers < 2 or len({c.measurement.metrics["pid"] for c in done}) < 2:
         done += executor.wait(0.5)
-        assert len(done) < 8, "the new node was not used"
-    running = [
-        path for path in tmp_path.glob("begun-*") if not (tmp_path / path.name.replace("begun", "ended")).exists()
-    ]
-    assert running
-    ray_cluster.remove_node(nodes[0], allow_graceful=False)
-    done += drain(executor, 8 - len(done))
-    for trial in trials(60)[8:]:  # the cluster itself takes a while to notice
+        assert len(done) < TRIALS - 2, "the new node was not used"
+    while not is_young_on(nodes[0], tmp_path):
+        done += executor.wait(0.05)
+        assert len(done) < TRIALS, "no trial began on the first node"
+    cut_off(ray_cluster, nodes[0])
+    done += drain(executor, TRIALS - len(done))
+    for trial in trials(60)[TRIALS:]:  # the cluster itself takes a while to notice
         if executor.num_workers == 1:
             break
         executor.submit(trial)
         drain(executor, 1)
     assert executor.num_workers == 1
     executor.close()
-    assert sorted(c.trial.number for c in done) == list(range(8))
+    assert sorted(c.trial.number for c in done) == list(range(TRIALS))
     assert all(c.measurement.ok for c in done)
     assert len(list(tmp_path.glob("begun-*-2"))) == 1  # the one that was lost, begun again elsewhere
 

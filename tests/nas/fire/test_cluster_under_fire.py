@@ -7,7 +7,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -89,18 +88,18 @@ class Fire:
 
     def kill_node(self) -> bool:
         """Kill a node as a power cut would: its processes at once, the trials on it in their first half."""
+        from power_cut import cut_off, raylet_of
+
         nodes = sorted(self.cluster.worker_nodes, key=id)
         node = nodes[int(self.rng.integers(len(nodes)))]
-        raylet = node.all_processes["raylet"][0].process.pid
+        raylet = raylet_of(node)
         there = [one for one in in_work(self.folder) if one.parent == raylet]
         if not there or any(one.done > EARLY or one.attempt > 1 for one in there):
             return False
-        for process in [raylet, *children(raylet)]:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.lost_s += sum(one.done * one.seconds for one in there)
+        lost_s = sum(one.done * one.seconds for one in there)
+        cut_off(self.cluster, node)
+        self.lost_s += lost_s
         self.killed["node"] += 1
-        self.cluster.remove_node(node, allow_graceful=False)
         self.removed.append(time.monotonic())
         return True
 
@@ -108,15 +107,6 @@ class Fire:
 def num_ready(executor: RayExecutor) -> int:
     pool = executor._pool
     return len(pool._members) - len(pool._starting) if pool is not None else 0
-
-
-def children(process: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == process:
-                found.append(int(path.parent.name))
-    return found
 
 
 def in_work(folder: Path) -> list[Any]:
