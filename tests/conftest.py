@@ -134,9 +134,11 @@ def _no_onnx_beside_weights(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _collect_what_ray_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Ray leaves open files and processes to the garbage collector: collect them here, not in a later test."""
+    """Collect open files and processes here, not in a later test, and take back Ctrl-C, which Ray Tune keeps."""
+    handler = signal.getsignal(signal.SIGINT)
     yield
     if request.node.get_closest_marker("ray"):
+        signal.signal(signal.SIGINT, handler)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ResourceWarning)
             gc.collect()
