@@ -2,8 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+FIRE := tests/nas/fire tests/nas/durability tests/nas/executors tests/nas/test_disk_room.py tests/nas/test_journal.py \
+	tests/nas/test_search_loop.py tests/nas/test_tune_searcher.py tests/nas/test_tune_tuner.py \
+	tests/controllers/test_optuna_sampler.py tests/test_security.py tests/test_security_ray.py
 
-.PHONY: search test test-slow check lint types bench clean
+.PHONY: search test test-slow fire check lint types bench clean
 
 search: .venv/.installed ## search the NASNet space on the embedded digits; ends with where the result page lies
 	$(BIN)/nas search --space nasnet --data digits --trials 24 --executor ray
@@ -13,6 +16,10 @@ test: .venv/.installed-dev ## the test suite but its slow part
 
 test-slow: .venv/.installed-dev ## the tests that take minutes: kills and resumes, statistics over many seeds
 	$(BIN)/pytest -n 2 --dist loadfile -m slow --timeout 1800
+
+fire: .venv/.installed-dev ## kills, lost nodes, failures, damaged files and hostile input, with the figures they found
+	$(BIN)/pytest -m "slow or not slow" -rP --timeout 1800 $(FIRE)
+	$(BIN)/python tests/benchmarks/bench_executor.py
 
 check: lint types test ## what CI runs
 

@@ -13,11 +13,16 @@ class StorageError(NASError):
     """Something could not be written: a full disk, a lost mount. What was written before is kept."""
 
 
+class DiskFullError(StorageError):
+    """There is no room on a disk, or in what its user may take of it: writing can be tried again later."""
+
+
 class DivergedError(NASError):
     """Training produced a loss that is not a finite number."""
 
 
 __all__ = [
+    "DiskFullError",
     "DivergedError",
     "InvalidInputError",
     "JournalError",

@@ -9,6 +9,7 @@ two processes cannot continue the same run. What the events mean is not known he
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shlex
@@ -17,7 +18,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any, Self
 
-from nas.errors import JournalError, StorageError
+from nas.errors import DiskFullError, JournalError, StorageError
 from nas.journal_content import (
     CHAINED,
     FILE_NAME,
@@ -30,6 +31,7 @@ from nas.journal_content import (
 )
 from nas.sealed_lines import seal
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
 SYNC_INTERVAL_S = 1.0  # a killed process loses nothing; a power cut loses at most this much
 
 
@@ -44,6 +46,11 @@ class Journal:
         self._checksum = 0
         self._version = JOURNAL_VERSION
         self._synced = time.monotonic()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._path
 
     @classmethod
     def create(cls, folder: Path, header: dict[str, Any]) -> Self:
@@ -106,8 +113,8 @@ class Journal:
         """Write one event and hand it to the operating system before returning.
 
         Raises:
-            StorageError: the disk is full or the file cannot be written; the intact part is kept, and appending can
-                be tried again.
+            DiskFullError: there is no room; the intact part is kept, and appending can be tried again.
+            StorageError: the file cannot be written for another reason; the same.
             ValueError: the data hold what JSON has no word for, such as NaN; nothing is written.
         """
         if self._version < JOURNAL_VERSION:
@@ -128,7 +135,7 @@ class Journal:
                 self._synced = time.monotonic()
         except OSError as error:
             self._cut(start)
-            raise StorageError(
+            raise (DiskFullError if error.errno in FULL else StorageError)(
                 f"cannot write {self._path}: {error.strerror}. Everything up to here is kept: "
                 f"make room, then `{shlex.join(['nas', 'resume', str(self._path.parent)])}`."
             ) from None

@@ -80,7 +80,9 @@ class ProgressDisplay:
         if record is not None:
             self._simulated_s = max(self._simulated_s, record.measurement.metrics.get(FINISHED, 0.0))
         text = self._text(progress)
-        if self._bar is not None:
+        if self._console.is_terminal:
+            if self._bar is None:  # something was said in between
+                self._start_bar(total=self._trials)
             self._update(progress.evaluated, text)
         elif record is not None and progress.evaluated * PLAIN_LINES // self._trials > self._lines_shown:
             self._lines_shown = progress.evaluated * PLAIN_LINES // self._trials

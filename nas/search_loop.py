@@ -10,9 +10,11 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from controllers.controller import Controller
 from controllers.trial import Measurement, Record, Trial
+from nas.disk_room import append_when_there_is_room
 from nas.errors import JournalError
 from nas.evaluators.evaluator import trial_seed
 from nas.executors.executor import Completion, Executor
@@ -79,12 +81,14 @@ class SearchLoop:
         journal: remembers.
         screen: refuses networks before they are trained.
         observer: is shown progress.
+        said: told when the search pauses because the disk is full, and when it goes on.
     """
 
     controller: Controller
     journal: Journal
     screen: Screen
     observer: Observer = lambda progress, record: None
+    said: Callable[[str], None] = lambda text: None
     progress: Progress = field(default_factory=Progress)
     _results: dict[tuple[str, int | None], Record] = field(default_factory=dict)
     _running: dict[tuple[str, int | None], Trial] = field(default_factory=dict)
@@ -116,7 +120,7 @@ class SearchLoop:
             limits: when to end.
 
         Raises:
-            JournalError: the journal cannot be written; nothing that was recorded is lost.
+            StorageError: the journal cannot be written; nothing that was recorded is lost.
         """
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         for trial in self.controller.pending:
@@ -140,7 +144,7 @@ class SearchLoop:
             trials = self.controller.ask()
             if not trials:  # a result in work may still open a rung; only an idle search is at its end
                 return "the search space is exhausted"
-            self.journal.append("asked", trials[0].to_json())
+            self._write("asked", trials[0].to_json())
             self._dispatch(trials[0], executor)
         return ""
 
@@ -197,10 +201,13 @@ class SearchLoop:
         """Write a result down, then learn from it: on disk before anyone acts on it."""
         seed = trial_seed(self.controller.seed, trial)
         record = Record(trial, measurement, seed, worker, time.time(), reused_from)
-        self.journal.append("told", record.to_json())
+        self._write("told", record.to_json())
         self._learn(record)
         self.observer(self.progress, record)
         return record
+
+    def _write(self, kind: str, data: dict[str, Any]) -> None:
+        append_when_there_is_room(self.journal, kind, data, said=self.said)
 
     def _learn(self, record: Record) -> None:
         self.controller.tell([record])

@@ -67,7 +67,8 @@ class Session:
             NASError: no network has a result.
         """
         try:
-            loop = SearchLoop(self.controller, journal, self.problem.screen, self.watcher.progressed)
+            watcher = self.watcher
+            loop = SearchLoop(self.controller, journal, self.problem.screen, watcher.progressed, watcher.said)
             loop.replay(events)
             concluded = [event.data["trial"] for event in events if event.kind == "final"]
             complete = loop.progress.evaluated >= self.config.trials and (bool(concluded) or not self.concludes)
@@ -111,7 +112,7 @@ class Session:
         options = RayOptions(
             config.workers, config.gpus_per_worker, config.address, config.threads, limits=limits, pin=config.pin
         )
-        return RayExecutor(evaluator, options)
+        return RayExecutor(evaluator, options, self.watcher.said)
 
     def _search(self, loop: SearchLoop, executor: Executor) -> None:
         simulated = self.config.executor == "simulated"  # whose clock is its own, and the limit with it

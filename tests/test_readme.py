@@ -18,7 +18,13 @@ FILES = re.findall(r"<!-- (\w+\.py), run by the tests -->\n```python\n(.*?)```",
 ALONE = re.findall(r"<!-- run by the tests in best/ -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 SMALLER = re.findall(r"<!-- run by the tests, smaller -->\n```python\n(.*?)```", README, flags=re.DOTALL)
 SIZES = {"num_samples=24": "num_samples=2", "max_t=9": "max_t=1", "epochs=9": "epochs=1", "n_trials=100": "n_trials=3"}
-FAST: dict[str, Any] = {"trials": 2, "train_limit": 100, "width": 4, "recipe_changes": {"epochs": 1}}
+FAST: dict[str, Any] = {
+    "trials": 2,
+    "train_limit": 100,
+    "width": 4,
+    "recipe_changes": {"epochs": 1},
+    "final_recipe": "proxy",
+}
 
 
 def test_every_python_block_is_run() -> None:
@@ -45,22 +51,25 @@ def test_the_network_is_read_without_this_package(tmp_path: Path, monkeypatch: p
     assert names["logits"].shape == (2, 10)
 
 
-@pytest.mark.ray
-@pytest.mark.parametrize("snippet", SMALLER)
-def test_snippet_of_another_library_runs(snippet: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def shrunk(snippet: str) -> str:
     for written, smaller in SIZES.items():
         snippet = snippet.replace(written, smaller)
-    ray = pytest.importorskip("ray")
+    return snippet
+
+
+@pytest.mark.ray
+@pytest.mark.usefixtures("ray_here")
+def test_the_example_of_ray_tune_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))  # where Tune keeps its results
-    if "import tune" not in snippet:
-        exec(compile(snippet, "README.md", "exec"), {})
-        return
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)  # none that happens to run already
-    try:
-        exec(compile(snippet, "README.md", "exec"), {})
-    finally:
-        ray.shutdown()
+    (snippet,) = [one for one in SMALLER if "import tune" in one]
+    exec(compile(shrunk(snippet), "README.md", "exec"), {})
+
+
+def test_the_example_of_optuna_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (snippet,) = [one for one in SMALLER if "import optuna" in one]
+    exec(compile(shrunk(snippet), "README.md", "exec"), {})
 
 
 def test_the_network_of_ones_own_is_searched(tmp_path: Path, cli: Callable[..., Any]) -> None:

@@ -294,7 +294,7 @@ def carry_out_trainings(
         watcher.progressed(progress, record)
 
     controller = Enumeration(space, config.objectives, config.seed)
-    loop = SearchLoop(controller, journal, problem.points.screen, observe)
+    loop = SearchLoop(controller, journal, problem.points.screen, observe, watcher.said)
     loop.replay(events)
     wanted = len(space.trainings)
     if len(records) < wanted:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import socket
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -13,8 +14,11 @@ from typing import Any
 
 from nas.errors import InvalidInputError, MissingDependencyError, NASError
 from nas.executors.limits import TrialLimits
+from nas.executors.ray_start import prepare_start, start_ray
 
 PACKAGES = ("nas", "controllers", "search_spaces")  # what the workers of a cluster run
+LOCAL = ("localhost", "127.0.0.1", "[::1]")
+REACH_S = 10.0  # for a connection to a cluster's port
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +60,84 @@ def import_ray(*, own: bool = False) -> ModuleType:
     """
     if own:
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        prepare_start()
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # leave GPU visibility alone, and say nothing
     try:
         import ray
     except ImportError:
         raise MissingDependencyError(
-            "the ray executor needs the package ray, which is not installed: pip install 'ray[tune]', "
+            "the ray executor needs the package ray, which is not installed: pip install 'ray[client,tune]', "
             "or use --executor serial."
         ) from None
     module: ModuleType = ray
     return module
 
 
-def connect(ray: ModuleType, options: RayOptions) -> None:
+def connect(ray: ModuleType, options: RayOptions, said: Callable[[str], None] = lambda text: None) -> None:
     """Start Ray here, or join a cluster and send it this project's code.
+
+    Args:
+        ray: the module.
+        options: where.
+        said: told of a start that takes more than one attempt.
 
     Raises:
         InvalidInputError: more workers than this machine has processors.
-        NASError: the cluster cannot be reached.
+        NASError: Ray does not start, or the cluster cannot be reached.
     """
-    if options.address is None and options.workers is not None and not options.gpus_per_worker:
-        _check_processors(options.workers, os.cpu_count() or 1, "this machine")
-    code: dict[str, Any] = {}
-    if options.address is None:  # Ray of our own takes no connection from other machines
-        code["_node_ip_address"] = "127.0.0.1"
-    else:  # a cluster runs the code that the driver runs, whatever is installed there
-        code["runtime_env"] = {"py_modules": _package_folders()}
+    if options.address is None:
+        if options.workers is not None and not options.gpus_per_worker:
+            _check_processors(options.workers, os.cpu_count() or 1, "this machine")
+        # Ray of our own takes no connection from other machines
+        start_ray(ray, said, logging_level=logging.ERROR, _node_ip_address="127.0.0.1")
+        return
+    _refuse_unreachable(options.address, own=ray.util.get_node_ip_address)
     try:
         ray.init(
-            address=options.address or "local",
-            include_dashboard=False if options.address is None else None,
+            address=options.address,
             log_to_driver=False,
             logging_level=logging.ERROR,
-            **code,
+            # a cluster runs the code that the driver runs, whatever is installed there
+            runtime_env={"py_modules": _package_folders()},
         )
-    except (ConnectionError, RuntimeError, ValueError) as error:
-        where = options.address or "on this machine"
-        raise NASError(f"cannot start or reach Ray ({where}): {error}") from None
+    except (ConnectionError, RuntimeError, ValueError, ImportError) as error:
+        raise NASError(f"cannot join Ray ({options.address}): {_reason(error)}") from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what went wrong, and the commonest cause where Ray does not name it."""
+    reason = " ".join(str(error).split())
+    if os.environ.get("RAY_AUTH_MODE") != "token" and ("time" in reason or "auth" in reason.lower()):
+        reason += (
+            ". If the cluster asks for a token, as Ray's do by default, set RAY_AUTH_MODE=token and have the head's "
+            "~/.ray/auth_token on this machine."
+        )
+    return reason
+
+
+def _refuse_unreachable(address: str, *, own: Callable[[], str]) -> None:
+    """Refuse an address where nobody listens: Ray would try for many minutes.
+
+    Args:
+        address: of a cluster.
+        own: returns this machine's address, which Ray takes for that of the local host.
+
+    Raises:
+        NASError: no connection.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal()):  # auto, or what only Ray can resolve
+        return
+    hosts = [host, own()] if host in LOCAL else [host]
+    reason = ""
+    for one in hosts:
+        try:
+            socket.create_connection((one.strip("[]"), int(port)), timeout=REACH_S).close()
+        except (OSError, OverflowError, UnicodeError) as error:
+            reason = reason or str(getattr(error, "strerror", None) or error)
+        else:
+            return
+    raise NASError(f"cannot reach Ray ({address}): {reason}. Is the cluster up, and the port open to this machine?")
 
 
 def _package_folders() -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, final
 
@@ -51,8 +52,15 @@ class _Call:
 class RayExecutor(Executor):
     """A pool of actors; trials beyond its size wait in line."""
 
-    def __init__(self, evaluator: Evaluator, options: RayOptions) -> None:
+    def __init__(
+        self, evaluator: Evaluator, options: RayOptions, said: Callable[[str], None] = lambda text: None
+    ) -> None:
         """Start or join Ray and make the actors.
+
+        Args:
+            evaluator: what the actors hold.
+            options: how many, and where.
+            said: told what a user should know of a start that goes on for long.
 
         Raises:
             MissingDependencyError: Ray is not installed.
@@ -64,7 +72,7 @@ class RayExecutor(Executor):
         self._pool: Pool | None = None
         self._owns_ray = not self._ray.is_initialized()
         if self._owns_ray:
-            connect(self._ray, options)
+            connect(self._ray, options, said)
         try:
             self._pool = Pool(self._ray, evaluator, options)
         except BaseException:

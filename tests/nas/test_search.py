@@ -313,8 +313,7 @@ def test_list_and_show_and_help(tmp_path: Path, run: Run, cli: Callable[..., Any
 
 
 @pytest.mark.ray
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("ray_here")
 def test_two_ray_workers_find_a_network_and_resume(tmp_path: Path, run: Run) -> None:
     found = nas.search(**{**SMALL, "trials": 6, "executor": "ray", "workers": 2}, out=tmp_path / "ray")
     assert sorted(r.trial.number for r in found.records) == list(range(6))

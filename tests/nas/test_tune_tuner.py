@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,35 +17,23 @@ from ray.tune.schedulers import ASHAScheduler
 
 from controllers import Measurement, Record, Trial, make_controller
 from nas import SearchConfig
+from nas.executors.ray_start import start_ray
 from nas.image_problem import ImageProblem
 from nas.tuning import NASSearcher, architecture_from, evaluator_trainable, nas_trainable, trial_from
 from search_spaces.registry import get_space
 
-pytestmark = [
-    pytest.mark.ray,
-    # Ray's own start-up leaves these behind
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.ray
 SPACE = "nasnet:blocks=1"
 SMALL: dict[str, Any] = {"data": "digits", "epochs": 2, "train_limit": 100, "width": 4}
 TABLE = get_space("nasbench201")
 TRIALS = 6
 
 
-@pytest.fixture(scope="module")
-def _ray() -> Iterator[None]:
-    """One local Ray for the file: starting it takes seconds."""
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
-
-
 def run_config(folder: Path, **settings: Any) -> tune.RunConfig:
     return tune.RunConfig(name="run", storage_path=str(folder), verbose=0, **settings)
 
 
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("ray_here")
 def test_networks_are_trained_under_a_scheduler(tmp_path: Path) -> None:
     """With ASHA, which stops some after one epoch; those that were trained to the end score as in a search of ours."""
     tuner = tune.Tuner(
@@ -141,7 +128,7 @@ def finish(folder: Path) -> None:
     assert len(marks) <= TRIALS + 2  # what ended behind the last checkpoint, or was in work, is evaluated again
 
 
-@pytest.mark.usefixtures("_ray")
+@pytest.mark.usefixtures("ray_here")
 def test_an_interrupted_run_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed trials among them; the restored search goes on as the undisturbed one would have."""
     monkeypatch.setenv("TUNE_GLOBAL_CHECKPOINT_S", "0")
@@ -165,5 +152,5 @@ def test_a_killed_run_is_restored(tmp_path: Path) -> None:
 
 if __name__ == "__main__":
     action, where = sys.argv[1], Path(sys.argv[2])
-    ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False)
+    start_ray(ray, num_cpus=2)
     one_by_one(where, kill=True).fit() if action == "run" else finish(where)

@@ -297,6 +297,7 @@ def test_a_stored_network_is_trained_anew(found: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.ray
+@pytest.mark.usefixtures("ray_here")
 def test_ray_gives_what_one_process_gives(tmp_path: Path) -> None:
     serial = carry_out(["lenet-5", "lenet-5-modern"], tmp_path / "s")
     ray = carry_out(["lenet-5", "lenet-5-modern"], tmp_path / "r", executor="ray", workers=2)

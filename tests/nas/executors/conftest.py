@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,6 @@ from nas.executors.executor import Completion, Executor
 from search_spaces.nasnet import cell_space
 
 SPACE = cell_space("nasnet:blocks=1")
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _importable() -> Iterator[None]:
-    """Have processes that are started from here find the evaluator: a child by the path, Ray's by the environment."""
-    here = str(Path(__file__).parent)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(here)
-        patch.setenv("PYTHONPATH", here, prepend=os.pathsep)
-        yield
 
 
 @pytest.fixture

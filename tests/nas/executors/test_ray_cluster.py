@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,71 +17,67 @@ from nas.executors.ray_executor import RayExecutor, RayOptions
 pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 Drain = Callable[..., list[Completion]]
+TRIALS, SECONDS = 12, 2.0
 
 
-@pytest.fixture
-def cluster() -> Iterator[Any]:
-    """A head without processors, where the driver is, and one node with one."""
-    from ray.cluster_utils import Cluster
+def is_young_on(node: Any, folder: Path) -> bool:
+    """Return whether a trial is in its first half on a node, by the file that it left."""
+    from power_cut import parent_of, raylet_of
 
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        yield found
-    finally:
-        import ray
-
-        ray.shutdown()
-        found.shutdown()
+    return any(
+        time.time() - path.stat().st_mtime < SECONDS / 2 and parent_of(int(path.read_text())) == raylet_of(node)
+        for path in folder.glob("begun-*")
+        if not (folder / path.name.replace("begun", "ended")).exists()
+    )
 
 
 def test_nodes_that_appear_are_used_and_lost_ones_are_not_the_trials_fault(
-    cluster: Any,
+    ray_cluster: Any,
     misbehaving: Callable[..., Any],
     trials: Callable[[int], list[Trial]],
     drain: Drain,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    from power_cut import cut_off
+
     monkeypatch.setattr(ray_executor, "ATTEMPTS", 1)  # a trial whose own fault it were would be given up at once
-    nodes = [cluster.add_node(num_cpus=1)]
-    executor = RayExecutor(misbehaving(seconds=1.5), RayOptions(address=cluster.address))
+    nodes = [ray_cluster.add_node(num_cpus=1)]
+    executor = RayExecutor(misbehaving(seconds=SECONDS), RayOptions(address=ray_cluster.address))
     assert executor.num_workers == 1
-    for trial in trials(8):
+    for trial in trials(TRIALS):
         executor.submit(trial)
     done = drain(executor, 1)
-    nodes.append(cluster.add_node(num_cpus=1))
+    nodes.append(ray_cluster.add_node(num_cpus=1))
     while executor.num_workers < 2 or len({c.measurement.metrics["pid"] for c in done}) < 2:
         done += executor.wait(0.5)
-        assert len(done) < 8, "the new node was not used"
-    running = [
-        path for path in tmp_path.glob("begun-*") if not (tmp_path / path.name.replace("begun", "ended")).exists()
-    ]
-    assert running
-    cluster.remove_node(nodes[0], allow_graceful=False)
-    done += drain(executor, 8 - len(done))
-    for trial in trials(60)[8:]:  # the cluster itself takes a while to notice
+        assert len(done) < TRIALS - 2, "the new node was not used"
+    while not is_young_on(nodes[0], tmp_path):
+        done += executor.wait(0.05)
+        assert len(done) < TRIALS, "no trial began on the first node"
+    cut_off(ray_cluster, nodes[0])
+    done += drain(executor, TRIALS - len(done))
+    for trial in trials(60)[TRIALS:]:  # the cluster itself takes a while to notice
         if executor.num_workers == 1:
             break
         executor.submit(trial)
         drain(executor, 1)
     assert executor.num_workers == 1
     executor.close()
-    assert sorted(c.trial.number for c in done) == list(range(8))
+    assert sorted(c.trial.number for c in done) == list(range(TRIALS))
     assert all(c.measurement.ok for c in done)
     assert len(list(tmp_path.glob("begun-*-2"))) == 1  # the one that was lost, begun again elsewhere
 
 
 def test_workers_run_the_drivers_code(
-    cluster: Any, misbehaving: Callable[..., Any], trials: Callable[[int], list[Trial]], drain: Drain
+    ray_cluster: Any, misbehaving: Callable[..., Any], trials: Callable[[int], list[Trial]], drain: Drain
 ) -> None:
     """It lies on their path, though here they find the driver's own folder first; one of two finds no place at all."""
-    cluster.add_node(num_cpus=1)
-    executor = RayExecutor(misbehaving({0: "say where"}), RayOptions(workers=2, address=cluster.address))
+    ray_cluster.add_node(num_cpus=1)
+    executor = RayExecutor(misbehaving({0: "say where"}), RayOptions(workers=2, address=ray_cluster.address))
     assert executor.num_workers == 1
     executor.submit(trials(1)[0])
     found = drain(executor, 1)[0].measurement

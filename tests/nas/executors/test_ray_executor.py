@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,26 +16,11 @@ from nas.executors.executor import Completion
 from nas.executors.limits import TrialLimits
 from nas.executors.ray_executor import RayExecutor, RayOptions
 
-pytestmark = [
-    pytest.mark.ray,
-    # Ray's own start-up leaves these behind
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_here")]
 Trials = Callable[[int], list[Trial]]
 Drain = Callable[..., list[Completion]]
 Make = Callable[..., Any]
 MEBIBYTE = 2**20
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _ray() -> Iterator[None]:
-    """One local Ray for the file: starting it takes seconds."""
-    import ray
-
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    yield
-    ray.shutdown()
 
 
 def run(executor: RayExecutor, trials: list[Trial], drain: Drain) -> dict[int, Measurement]:

@@ -1,4 +1,4 @@
-"""Trials of 50 to 200 ms that leave a file when they begin and one when they end."""
+"""Trials of half a second to two that leave a file when they begin and one when they end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Brief:
 
     def evaluate(self, trial: Trial) -> Measurement:
         attempt = len(list(Path(self.folder).glob(f"begun-{trial.number}-*"))) + 1
-        seconds = 0.05 + 0.15 * (trial.number * 7919 % 100) / 100
+        seconds = 0.5 + 1.5 * (trial.number * 7919 % 100) / 100
         self._mark(f"begun-{trial.number}-{attempt}", seconds)
         time.sleep(seconds)
         self._mark(f"ended-{trial.number}-{attempt}", seconds)

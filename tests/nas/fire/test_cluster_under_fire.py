@@ -7,8 +7,6 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +26,6 @@ pytestmark = [
     pytest.mark.ray,
     pytest.mark.slow,
     pytest.mark.timeout(900),
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
 TRIALS, NODES, EACH = 200, 3, 2
@@ -39,20 +35,11 @@ SPACE = cell_space("nasnet:blocks=2")
 
 
 @pytest.fixture
-def cluster() -> Iterator[Any]:
+def cluster(ray_cluster: Any) -> Any:
     """Three nodes, and a head for the driver."""
-    from ray.cluster_utils import Cluster
-
-    found = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
-    try:
-        for _ in range(NODES):
-            found.add_node(num_cpus=EACH)
-        yield found
-    finally:
-        import ray
-
-        ray.shutdown()
-        found.shutdown()
+    for _ in range(NODES):
+        ray_cluster.add_node(num_cpus=EACH)
+    return ray_cluster
 
 
 class Fire:
@@ -101,18 +88,18 @@ class Fire:
 
     def kill_node(self) -> bool:
         """Kill a node as a power cut would: its processes at once, the trials on it in their first half."""
+        from power_cut import cut_off, raylet_of
+
         nodes = sorted(self.cluster.worker_nodes, key=id)
         node = nodes[int(self.rng.integers(len(nodes)))]
-        raylet = node.all_processes["raylet"][0].process.pid
+        raylet = raylet_of(node)
         there = [one for one in in_work(self.folder) if one.parent == raylet]
         if not there or any(one.done > EARLY or one.attempt > 1 for one in there):
             return False
-        for process in [raylet, *children(raylet)]:
-            with suppress(ProcessLookupError):
-                os.kill(process, signal.SIGKILL)
-        self.lost_s += sum(one.done * one.seconds for one in there)
+        lost_s = sum(one.done * one.seconds for one in there)
+        cut_off(self.cluster, node)
+        self.lost_s += lost_s
         self.killed["node"] += 1
-        self.cluster.remove_node(node, allow_graceful=False)
         self.removed.append(time.monotonic())
         return True
 
@@ -120,15 +107,6 @@ class Fire:
 def num_ready(executor: RayExecutor) -> int:
     pool = executor._pool
     return len(pool._members) - len(pool._starting) if pool is not None else 0
-
-
-def children(process: int) -> list[int]:
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            if int(path.read_text().rpartition(")")[2].split()[1]) == process:
-                found.append(int(path.parent.name))
-    return found
 
 
 def in_work(folder: Path) -> list[Any]:

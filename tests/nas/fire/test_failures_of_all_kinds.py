@@ -42,8 +42,7 @@ def fates(seed: int) -> dict[int, str]:
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.filterwarnings("ignore::ResourceWarning")
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.usefixtures("ray_here")
 @pytest.mark.parametrize(("executor", "trials"), [("ray", 60), ("child", 25)])
 def test_a_search_ends_with_all_its_results(tmp_path: Path, executor: str, trials: int) -> None:
     from misbehaving import Misbehaving
