@@ -1,13 +1,14 @@
 """Convolutions that compute what torch's do, for less time on a CPU in training.
 
-Two kinds pay, both for float32 in channels_last (N, H, W, C in memory):
+Three kinds pay, all for float32 in channels_last (N, H, W, C in memory):
 
 - a 1x1 convolution is one matrix product over all pixels. torch gives it to oneDNN, or, for small batches on one
   thread, to a loop that unfolds the images first;
 - the weight gradient of a depthwise kernel of 5x5 and more falls to oneDNN's slow general code, ten times and more
   the forward's time. It is itself a depthwise convolution: of the input, with the output's gradient as the kernel and
   every image's channels as channels of one image. That form runs at nearly the forward's speed, and so does the
-  input's gradient as a convolution with the kernel turned over.
+  input's gradient as a convolution with the kernel turned over;
+- convolutions of very small maps; see `search_spaces.dense_convolutions`.
 
 Elsewhere (other types, other devices, evaluation) torch's own convolution is called, with the same weights.
 """
@@ -20,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
+
+from search_spaces.dense_convolutions import LARGEST_MATRIX, Geometry, dense_convolution, is_small
 
 CHUNK_BYTES = 512 * 1024  # of images at a time in the weight gradient: they stay in a core's second-level cache
 SMALLEST_AREA = 25  # taps from which oneDNN's weight gradient of a depthwise kernel is slow
@@ -35,8 +38,8 @@ def use_fast_convolutions(network: nn.Module) -> nn.Module:
         if type(module) is nn.Conv2d and module.padding_mode == "zeros":
             if _is_pointwise(module):
                 module.__class__ = PointwiseConv2d
-            elif _is_slow_depthwise(module):
-                module.__class__ = DepthwiseConv2d
+            elif not isinstance(module.padding, str):
+                module.__class__ = SpatialConv2d
     return network
 
 
@@ -52,15 +55,30 @@ class PointwiseConv2d(nn.Conv2d):
 
 
 @final
-class DepthwiseConv2d(nn.Conv2d):
-    """A convolution with one filter a channel, of 5x5 taps or more: (batch, c, h, w) -> (batch, c, h', w')."""
+class SpatialConv2d(nn.Conv2d):
+    """Any other convolution with zeros around the image: (batch, c_in, h, w) -> (batch, c_out, h', w')."""
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        """Convolve, with the faster weight gradient in training."""
+        """Convolve, in training in the way that is fastest for the layer and the map."""
         if not (self.training and torch.is_grad_enabled() and _suits(input)):
             return _plain(self, input, weight, bias)
-        result: Tensor = _Depthwise.apply(input, weight, self.stride, self.padding, self.dilation)
+        if (geometry := self._small(input)) is not None:
+            result = dense_convolution(input, weight, geometry)
+        elif self.groups == self.in_channels == self.out_channels > 1 and weight[0, 0].numel() >= SMALLEST_AREA:
+            result = _Depthwise.apply(input, weight, self.stride, self.padding, self.dilation)
+        else:
+            return _plain(self, input, weight, bias)
         return result if bias is None else result + bias.view(1, -1, 1, 1)
+
+    def _small(self, x: Tensor) -> Geometry | None:
+        """Return the convolution's geometry if it is better computed as one matrix product."""
+        height, width = x.shape[2:]
+        if height * width * self.in_channels > LARGEST_MATRIX:
+            return None
+        groups, shape = self.groups, (self.out_channels, self.in_channels // self.groups, *self.kernel_size)
+        padding: Any = self.padding  # no text, see `use_fast_convolutions`
+        geometry = Geometry((height, width), shape, self.stride, padding, self.dilation, groups)  # type: ignore[arg-type]
+        return geometry if is_small(geometry) else None
 
 
 class _Depthwise(torch.autograd.Function):
@@ -150,12 +168,6 @@ def _plain(conv: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> T
 
 def _is_pointwise(conv: nn.Conv2d) -> bool:
     return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1 and conv.padding == (0, 0)
-
-
-def _is_slow_depthwise(conv: nn.Conv2d) -> bool:
-    height, width = conv.kernel_size
-    is_depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
-    return is_depthwise and height * width >= SMALLEST_AREA and not isinstance(conv.padding, str)
 
 
 def _suits(x: Tensor) -> bool:
