@@ -16,7 +16,7 @@ from search_spaces.space import SearchSpace
 if TYPE_CHECKING:
     from nas.config import SearchConfig
 
-ExecutorName = Literal["serial", "ray", "simulated"]
+ExecutorName = Literal["serial", "processes", "ray", "simulated"]
 TRAINING = "training"  # the evaluator that is no training-free score
 # Controllers that ask for short trainings first; they are told which lengths there are.
 MULTI_FIDELITY = ("asha", "halving", "hyperband")

@@ -144,6 +144,8 @@ class ProgressDisplay:
 def _workers(config: SearchConfig) -> str:
     if config.executor == "serial":
         return "this process"
+    if config.executor == "processes":
+        return "processes" if config.workers is None else f"{config.workers} processes"
     workers = config.workers or ("all" if config.executor == "ray" else 1)
     return f"{workers} {config.executor} workers"
 

@@ -12,6 +12,7 @@ from nas.config import SearchConfig
 from nas.controller_setup import make_search_controller
 from nas.errors import InvalidInputError, NASError
 from nas.evaluators.evaluator import Evaluator
+from nas.executors.calibration import choose_workers
 from nas.executors.child_executor import ChildExecutor
 from nas.executors.executor import Executor
 from nas.executors.limits import TrialLimits
@@ -107,6 +108,11 @@ class Session:
         limits = TrialLimits(config.trial_seconds, config.trial_memory_bytes)
         if config.executor == "serial":
             return _make_serial(evaluator, config, limits)
+        if config.executor == "processes":
+            workers = config.workers
+            if workers is None:
+                workers = choose_workers(evaluator, config, said=self.watcher.said)
+            return ChildExecutor(evaluator, limits, workers=workers, threads=config.threads)
         from nas.executors.ray_executor import RayExecutor, RayOptions
 
         options = RayOptions(
@@ -131,7 +137,7 @@ def _make_serial(evaluator: Evaluator, config: SearchConfig, limits: TrialLimits
     """Return one worker: this process, or one that can be stopped where trials have limits."""
     if (config.workers or 1) > 1:
         raise InvalidInputError(
-            f"the serial executor has one worker, got --workers {config.workers}: use --executor ray."
+            f"the serial executor has one worker, got --workers {config.workers}: use --executor processes or ray."
         )
     if limits.any:
         return ChildExecutor(evaluator, limits, threads=config.threads)

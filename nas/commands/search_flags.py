@@ -62,9 +62,13 @@ def amount(help: str) -> Any:
 
 Trials = Annotated[Whole, option("Networks to evaluate. [default: 24]")]
 ExecutorFlag = Annotated[
-    Text, option("Where networks are evaluated: serial, ray, or simulated with a table. [default: serial]")
+    Text,
+    option("Where networks are evaluated: serial, processes, ray, or simulated with a table. [default: serial]"),
 ]
-Workers = Annotated[Whole, option("Ray or simulated workers. [default: one per processor; 1 simulated]")]
+Workers = Annotated[
+    Whole,
+    option("Workers. [default: one per processor; as many processes as pay on a GPU, by trying; 1 simulated]"),
+]
 Gpus = Annotated[Number, option("GPUs of each worker; 0.25 puts four on one card. [default: 0]")]
 Address = Annotated[Text, option("A running Ray cluster: auto, or ray://host:port.")]
 Device = Annotated[Text, option("Torch device: cpu, cuda, cuda:1. [default: cpu]")]

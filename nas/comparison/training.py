@@ -321,4 +321,6 @@ def check_device(config: SearchConfig) -> None:
 
     find_device(config.device)
     if config.executor == "simulated":
-        raise InvalidInputError("--executor simulated is for tables: a comparison trains, serially or with ray.")
+        raise InvalidInputError(
+            "--executor simulated is for tables: a comparison trains: use serial, processes or ray."
+        )

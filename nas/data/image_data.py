@@ -11,6 +11,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Self
 
 import numpy as np
@@ -233,9 +234,15 @@ class ImageData:
 
 def normalise_bytes(images: torch.Tensor, *, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """Return uint8 images scaled to [0, 1], less `mean`, over `std`, both per channel; see `ImageData.normalise`."""
-    shift = torch.tensor(mean, device=images.device).view(1, -1, 1, 1)
-    scale = torch.tensor(std, device=images.device).view(1, -1, 1, 1)
+    shift, scale = _per_channel(mean, images.device), _per_channel(std, images.device)
     return images.to(torch.float32).div_(255).sub_(shift).div_(scale)
+
+
+@lru_cache(maxsize=64)
+def _per_channel(values: tuple[float, ...], device: torch.device) -> torch.Tensor:
+    """Return values as float32 (1, channels, 1, 1), copied to a device once and not batch by batch."""
+    with torch.inference_mode(False):  # what is made while measuring serves training too
+        return torch.tensor(values, device=device).view(1, -1, 1, 1)
 
 
 def merge_train_validation(data: ImageData) -> ImageData:

@@ -1,1 +1,1 @@
-"""Where evaluations run: in this process, in a child of it that can be stopped, or on a pool of Ray actors."""
+"""Where evaluations run: in this process, in children of it that can be stopped, or on a pool of Ray actors."""

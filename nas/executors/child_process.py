@@ -25,17 +25,15 @@ ORPHANED_S = 1.0  # between two looks at whether the parent still lives
 class Child:
     """One such process."""
 
-    def __init__(self, evaluator: Evaluator, *, threads: int) -> None:
-        """Start it and wait until it is ready.
+    def __init__(self, *, threads: int) -> None:
+        """Start it, without waiting for it.
 
         Args:
-            evaluator: sent to it.
             threads: torch threads.
 
-        Raises:
-            NASError: it cannot start.
+        Its ``connection`` is readable when it has something to say, or died.
         """
-        self._connection, there = Pipe()
+        self.connection, there = Pipe()
         code = f"from nas.executors.child_process import serve; serve({there.fileno()}, {threads})"
         self._process = subprocess.Popen(
             [sys.executable, "-c", code],
@@ -45,15 +43,22 @@ class Child:
             env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},  # this project is found as it was here
         )
         there.close()
+
+    def prepare(self, evaluator: Evaluator) -> int:
+        """Send it the evaluator and wait until it is ready; return the memory that it takes without a trial.
+
+        Raises:
+            NASError: it cannot start.
+        """
         try:
-            self._connection.send(evaluator)
-            self.empty_bytes = int(self._connection.recv())
+            self.connection.send(evaluator)
+            return int(self.connection.recv())
         except (EOFError, OSError):
-            code = str(self._process.wait())
+            code = self._process.wait()
             self.kill()
             raise NASError(
                 f"the process that evaluates trials cannot start, it ended with exit code {code}: the lines above say "
-                "why. Without --trial-seconds and --trial-memory none is needed."
+                "why. --executor serial without --trial-seconds and --trial-memory needs none."
             ) from None
 
     @property
@@ -67,7 +72,7 @@ class Child:
         Raises:
             OSError: it is dead.
         """
-        self._connection.send(trial)
+        self.connection.send(trial)
 
     def receive(self, timeout_s: float) -> Measurement | None:
         """Return what came of the trial, or None when that is not known yet.
@@ -76,15 +81,15 @@ class Child:
             EOFError: it died.
             OSError: it died.
         """
-        if not self._connection.poll(timeout_s):
+        if not self.connection.poll(timeout_s):
             return None
-        measurement: Measurement = self._connection.recv()
+        measurement: Measurement = self.connection.recv()
         return measurement
 
     def kill(self) -> int:
         """End it at once, whatever it does; return its exit code, below 0 for a signal."""
         self._process.kill()
-        self._connection.close()
+        self.connection.close()
         return self._process.wait()
 
 

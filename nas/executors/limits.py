@@ -69,6 +69,9 @@ class TrialLimits:
             )
 
 
+NO_LIMITS = TrialLimits()
+
+
 def lost(reason: object) -> Measurement:
     """Return what is recorded of a trial that took its process down as often as it may."""
     return Measurement("lost", error=f"its worker died {ATTEMPTS} times, last: {reason}")

@@ -18,16 +18,29 @@ class Average:
         self._decay = decay
         self.values = copied(network.state_dict())
 
+    def share_at(self, step: int) -> float:
+        """Return the share of the weights after a step, counted from 0 over the whole training."""
+        return 1 - min(self._decay, (1 + step) / (10 + step))
+
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Take in the weights after a step, counted from 0 over the whole training."""
-        decay = min(self._decay, (1 + step) / (10 + step))
+    def update(self, network: nn.Module, share: float | Tensor) -> None:
+        """Take in the weights by their share, a number or a tensor of no dimensions where they are."""
         pairs = [(self.values[name], tensor) for name, tensor in network.state_dict().items()]
         floats = [(mean, tensor) for mean, tensor in pairs if mean.is_floating_point()]
-        torch._foreach_lerp_([mean for mean, _ in floats], [tensor for _, tensor in floats], 1 - decay)
+        _move([mean for mean, _ in floats], [tensor for _, tensor in floats], share)
         for mean, tensor in pairs:
             if not mean.is_floating_point():
                 mean.copy_(tensor)
+
+
+def _move(means: list[Tensor], values: list[Tensor], share: float | Tensor) -> None:
+    """Move means by a share of their way to the values, in place."""
+    if not isinstance(share, Tensor):
+        torch._foreach_lerp_(means, values, share)
+        return
+    ways = torch._foreach_sub(values, means)
+    torch._foreach_mul_(ways, share)
+    torch._foreach_add_(means, ways)
 
 
 def copied(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from nas.data.batching import batches
 from nas.data.image_data import ImageData, Split
+from nas.data.residence import resident
 
 EVALUATION_BATCH = 256
 BORDER_SHARE = 8  # of the image's size
@@ -84,7 +85,7 @@ def _predictions(
     """Yield logits and labels, batch by batch."""
     network.eval()
     device = next(network.parameters()).device
-    for images, labels in batches(split.to(device), EVALUATION_BATCH):
+    for images, labels in batches(resident(split, device), EVALUATION_BATCH):
         if crops == TEN_CROPS:
             yield _of_ten_crops(network, data, images), labels
             continue

@@ -29,11 +29,26 @@ class Optimizers:
         self._parts = parts
         self._matrices = matrices
 
+    @property
+    def can_hold_rates(self) -> bool:
+        """Whether all of them compute with a learning rate in a tensor without reading it; Muon reads it."""
+        return not any(isinstance(part, torch.optim.Muon) for part in self._parts)
+
+    def hold_rates(self, device: torch.device) -> None:
+        """Keep learning rates in float32 tensors on a device from now on, and all else that steps change too."""
+        for group in self._groups:
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=device)
+            if "capturable" in group:  # AdamW and RMSProp count their steps; SGD does not
+                group["capturable"] = device.type == "cuda"
+
     def set_rate(self, rate: float) -> None:
-        """Set the learning rate of every group, by its share."""
-        for part in self._parts:
-            for group in part.param_groups:
-                group["lr"] = rate * group.get(SCALE, 1.0)
+        """Set the learning rate of every group, by its share; nothing waits for a device."""
+        for group in self._groups:
+            own = rate * group.get(SCALE, 1.0)
+            if isinstance(group["lr"], torch.Tensor):
+                group["lr"].fill_(own)
+            else:
+                group["lr"] = own
 
     def zero_grad(self) -> None:
         """Forget the gradients."""
@@ -50,10 +65,10 @@ class Optimizers:
             part.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """Return the state: that of the optimizer, or of several by their place."""
+        """Return the state: that of the optimizer, or of several by their place; learning rates are numbers."""
         if len(self._parts) == 1:
-            return self._parts[0].state_dict()
-        return {str(i): part.state_dict() for i, part in enumerate(self._parts)}
+            return _with_numbers(self._parts[0].state_dict())
+        return {str(i): _with_numbers(part.state_dict()) for i, part in enumerate(self._parts)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Take over a state.
@@ -65,7 +80,29 @@ class Optimizers:
         for part, one in zip(self._parts, states, strict=True):
             if one.keys() < {"state", "param_groups"}:
                 raise ValueError("the optimizer's state is that of another training")
-            part.load_state_dict(one)
+            _load(part, one)
+
+    @property
+    def _groups(self) -> list[Group]:
+        return [group for part in self._parts for group in part.param_groups]
+
+
+def _with_numbers(state: dict[str, Any]) -> dict[str, Any]:
+    groups = [{**g, "lr": float(g["lr"])} if isinstance(g["lr"], torch.Tensor) else g for g in state["param_groups"]]
+    return {**state, "param_groups": groups}
+
+
+def _load(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+    """Have an optimizer take over a state, but not where its rates and its count of steps are."""
+    own = [{key: group[key] for key in ("lr", "capturable") if key in group} for group in optimizer.param_groups]
+    groups = state["param_groups"]
+    if len(groups) == len(own):  # else torch says so
+        kept = [{"capturable": keys["capturable"]} if "capturable" in keys else {} for keys in own]
+        state = {**state, "param_groups": [{**group, **keys} for group, keys in zip(groups, kept, strict=True)]}
+    optimizer.load_state_dict(state)
+    for group, keys in zip(optimizer.param_groups, own, strict=True):
+        if isinstance(keys["lr"], torch.Tensor):
+            group["lr"] = keys["lr"].fill_(group["lr"])
 
 
 def make_optimizer(network: nn.Module, recipe: Recipe, *, rates: Mapping[str, float], fused: bool) -> Optimizers:

@@ -13,7 +13,14 @@ from search_spaces.checks import check_text, is_finite, shown
 OptimizerName = Literal["sgd", "rmsprop", "adamw", "muon"]
 Decayed = Literal["matrices", "all"]
 Policy = Literal["none", "autoaugment", "autoaugment-cifar", "randaugment", "trivialaugment"]
-_CHOICES = {"optimizer": OptimizerName, "schedule": Schedule, "decayed": Decayed, "policy": Policy}
+Precision = Literal["float32", "bfloat16"]
+_CHOICES = {
+    "optimizer": OptimizerName,
+    "schedule": Schedule,
+    "decayed": Decayed,
+    "policy": Policy,
+    "precision": Precision,
+}
 _COUNTS = {"epochs": 1, "batch_size": 1, "accumulation": 1, "patience": 0, "decay_patience": 0, "cutout": 0}
 _SHARES = ("momentum", "warmup", "label_smoothing", "drop_path", "squared_momentum", "average")
 _AMOUNTS = ("weight_decay", "gradient_clip", "auxiliary_weight", "colour_noise")
@@ -68,6 +75,9 @@ class Recipe:
         accumulation: parts that a batch is computed in, one after the other, to save memory.
         patience: epochs without a higher validation accuracy after which training stops, with the best epoch's
             weights; 0 for never, with the last ones.
+        precision: what layers compute in while training. ``bfloat16`` is torch's automatic mixed precision: weights,
+            their gradients, normalisation's statistics and the loss stay float32. Networks are measured in float32.
+            ``float32`` is what torch makes of it, which on recent GPUs is TF32 in convolutions.
     """
 
     name: str
@@ -102,6 +112,7 @@ class Recipe:
     test_crops: int = 1
     accumulation: int = 1
     patience: int = 0
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, naming the field; milestones may come as a list or as text."""

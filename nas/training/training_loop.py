@@ -5,29 +5,33 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from nas.data.batching import batches, count_batches
 from nas.data.image_data import ImageData
+from nas.data.residence import resident
 from nas.errors import DivergedError, InvalidInputError
 from nas.training.averaging import Average, copied
+from nas.training.capturing import Capture, capture_on
 from nas.training.checkpoint import TrainingState
 from nas.training.clock import NO_CLOCK, Clock
 from nas.training.dropping import set_stochastic_depth
+from nas.training.loss_watch import LossWatch
 from nas.training.measuring import Accuracy, measure_accuracy
 from nas.training.optimizers import make_optimizer
 from nas.training.preparing import make_preparation
 from nas.training.processes import ALONE, Processes
+from nas.training.rates import Rates
 from nas.training.recipe import Recipe
 from nas.training.seeding import seeded
+from nas.training.step import TrainingStep
+from nas.training.stepping import make_stepper
 from search_spaces.fast_convolutions import use_fast_convolutions
-from search_spaces.randomness import derive_seed, derive_torch_generator
+from search_spaces.randomness import derive_seed
 
 __all__ = ["WHOLE", "Accuracy", "Epoch", "Stretch", "Training", "measure_accuracy", "train"]
 CHECKED_STEPS = 50  # between two looks at whether the loss is still finite, each of which waits for the device
@@ -143,6 +147,7 @@ class Training:
         processes: Processes = ALONE,
         validates: bool = False,
         clock: Clock = NO_CLOCK,
+        capture: Callable[[torch.device], Capture | None] = capture_on,
     ) -> None:
         """Set up a training that has not begun; arguments as those of `train`.
 
@@ -156,25 +161,33 @@ class Training:
                 that are frozen as a whole stay in evaluation mode.
             processes: those that train together.
             validates: whether to look at the validation images after each epoch, even if the recipe does not.
-            clock: told which phase of a step it is in.
+            clock: told which phase of a step it is in; a step that has phases is not recorded.
+            capture: says how steps are recorded on a device; by default as a graph on CUDA, and not at all elsewhere.
         """
         self._network, self._data, self._recipe, self._seed = network, data, recipe, seed
-        self._device, self._processes, self._clock = device, processes, clock
+        self._device, self._processes, self._clock = torch.device(device), processes, clock
         self._validates = (validates or recipe.watches_validation) and len(data.validation) > 0
         network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         use_fast_convolutions(network)
         if recipe.stochastic_depth is not None:
             set_stochastic_depth(network, recipe.stochastic_depth)
         self._frozen = _freeze(network, rates or {})
-        self._parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-        fused = torch.device(device).type in ("cpu", "cuda")
+        fused = self._device.type in ("cpu", "cuda")
         self._optimizer = make_optimizer(network, recipe, rates=rates or {}, fused=fused)
         self._average = Average(network, recipe.average) if recipe.average else None
-        self._prepare = make_preparation(data, recipe)
-        self._split = data.train.to(device)
+        self._prepare = make_preparation(data, recipe, device=self._device)
+        self._split = resident(data.train, self._device)
         self._steps = count_batches(len(self._split), recipe.batch_size, drop_last=True)
-        self._parts = self._own_parts(min(recipe.batch_size, len(self._split)))
-        self._outputs = self._distributed(Outputs(network))
+        step = TrainingStep(
+            network,
+            self._optimizer,
+            recipe=recipe,
+            batch=min(recipe.batch_size, len(self._split)),
+            average=self._average,
+            processes=processes,
+            clock=clock,
+        )
+        self._stepper = make_stepper(step, capture(self._device))
         self._begun = time.perf_counter()
         self._validations: list[list[float]] = []
         self._best: dict[str, Tensor] = {}
@@ -186,6 +199,11 @@ class Training:
         """Whether the recipe's patience is at its end."""
         patience = self._recipe.patience
         return self._validates and 0 < patience <= len(self._validations) - 1 - self._best_epoch()
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of one epoch; an incomplete last batch is left out."""
+        return self._steps
 
     def state(self) -> TrainingState:
         """Return what this training goes on from; its tensors are those in use."""
@@ -212,6 +230,7 @@ class Training:
             raise InvalidInputError(
                 f"a training goes on with the network that it began with, got another: {reason}"
             ) from None
+        self._stepper.begin_again()
         self.done, self.train_loss = state.epochs, state.train_loss
         self._validations = [list(one) for one in state.validations]
         self._best = {name: tensor.to(self._device) for name, tensor in state.best.items()}
@@ -226,7 +245,7 @@ class Training:
         self._set_modes()
         purpose = "dropout" if self._processes.first else f"dropout-{self._processes.rank}"
         with seeded(derive_seed(self._seed, index, purpose), self._device):
-            total = self._run_steps(index, derive_torch_generator(self._seed, index, "batches"))
+            total = self._run_steps(index, _generator_on(self._device, derive_seed(self._seed, index, "batches")))
         loss = self._processes.mean(total).item() / self._steps  # the epoch's one synchronisation
         if not math.isfinite(loss):
             raise DivergedError(f"the training loss became {loss} in epoch {index + 1} of {self._recipe.epochs}")
@@ -241,6 +260,7 @@ class Training:
 
     def finish(self) -> None:
         """Leave the network in evaluation mode, with the weights that the recipe keeps."""
+        self._stepper.finish()
         if self._recipe.patience and self._best:
             self._network.load_state_dict(self._best)
         elif self._average:
@@ -252,90 +272,26 @@ class Training:
         recipe, clock = self._recipe, self._clock
         total = torch.zeros((), device=self._device)
         walk = batches(self._split, recipe.batch_size, generator=generator, drop_last=True)
+        watch = LossWatch(self._device)
         for step in range(index * self._steps, (index + 1) * self._steps):
-            self._set_schedules(step / (recipe.epochs * self._steps))
             with clock.phase("data"):
                 images, labels = next(walk)
                 images = self._prepare(images, generator)
-            total += self._differentiate(images, labels)
-            with clock.phase("optimiser"):
-                self._update(step)
-            if (step + 1) % CHECKED_STEPS == 0 and self._processes.count == 1 and not math.isfinite(total.item()):
+            total += self._stepper.step(images, labels, self._rates(step))
+            if (step + 1) % CHECKED_STEPS == 0 and self._processes.count == 1 and not watch.is_finite(total):
                 break  # the rest of the epoch is lost; several processes would not stop at the same step
         return total
-
-    def _differentiate(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Leave the gradients of a batch's loss with the parameters, part by part, and return the loss."""
-        self._optimizer.zero_grad()
-        losses = []
-        for part, weight in self._parts:
-            with self._gradients_of(part):
-                with self._clock.phase("forward"):
-                    loss = self._loss(images[part], labels[part])
-                    loss = loss if weight == 1 else loss * weight
-                with self._clock.phase("backward"):
-                    loss.backward()  # type: ignore[no-untyped-call]
-            losses.append(loss.detach())
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-    def _update(self, step: int) -> None:
-        """Change the weights by their gradients."""
-        if self._recipe.gradient_clip:
-            nn.utils.clip_grad_norm_(self._parameters, self._recipe.gradient_clip)
-        self._optimizer.step()
-        if self._average:
-            self._average.update(self._network, step)
-
-    def _own_parts(self, batch: int) -> list[tuple[slice, float]]:
-        """Return this process' parts of a batch, each with its weight in the mean that all processes take.
-
-        Raises:
-            InvalidInputError: a part would be empty.
-        """
-        count = self._processes.count * self._recipe.accumulation
-        if count > batch:
-            raise InvalidInputError(f"a batch of {batch} images cannot be divided into {count} parts: enlarge it.")
-        ends = [batch * i // count for i in range(count + 1)]
-        first = self._processes.rank * self._recipe.accumulation
-        return [
-            (slice(ends[i], ends[i + 1]), (ends[i + 1] - ends[i]) / batch * self._processes.count)
-            for i in range(first, first + self._recipe.accumulation)
-        ]
-
-    def _distributed(self, outputs: nn.Module) -> nn.Module:
-        if self._processes.count == 1:
-            return outputs
-        if torch.device(self._device).type == "cuda":
-            outputs = nn.SyncBatchNorm.convert_sync_batchnorm(outputs)  # type: ignore[no-untyped-call]
-        return nn.parallel.DistributedDataParallel(outputs)
-
-    def _gradients_of(self, part: slice) -> AbstractContextManager[Any]:
-        """Let processes exchange gradients with the last part of a batch only."""
-        if self._processes.count > 1 and part != self._parts[-1][0]:
-            assert isinstance(self._outputs, nn.parallel.DistributedDataParallel)
-            waits: AbstractContextManager[Any] = self._outputs.no_sync()
-            return waits
-        return nullcontext()
 
     def _set_modes(self) -> None:
         self._network.train()
         for module in self._frozen:
             module.eval()
 
-    def _set_schedules(self, progress: float) -> None:
-        losses = [loss for _, loss in self._validations]
-        self._optimizer.set_rate(self._recipe.rate_at(progress, losses=losses))
-        if self._recipe.drop_path and hasattr(self._network, "set_drop_path"):
-            self._network.set_drop_path(self._recipe.drop_path * progress)  # type: ignore[operator]
-
-    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
-        smoothing = self._recipe.label_smoothing
-        logits, auxiliary = self._outputs(images)
-        loss = functional.cross_entropy(logits, labels, label_smoothing=smoothing)
-        for further in auxiliary:
-            added = functional.cross_entropy(further, labels, label_smoothing=smoothing)
-            loss = loss + self._recipe.auxiliary_weight * added
-        return loss
+    def _rates(self, step: int) -> Rates:
+        recipe, progress = self._recipe, step / (self._recipe.epochs * self._steps)
+        learning = recipe.rate_at(progress, losses=[loss for _, loss in self._validations])
+        share = self._average.share_at(step) if self._average else 0.0
+        return Rates(learning, drop_path=recipe.drop_path * progress, averaging=share)
 
     def _validate(self) -> Accuracy:
         self._processes.share_buffers(self._network)
@@ -367,25 +323,6 @@ class Training:
         return accuracies.index(max(accuracies)) if accuracies else 0
 
 
-class Outputs(nn.Module):
-    """A network with whatever auxiliary logits it has while training."""
-
-    def __init__(self, network: nn.Module) -> None:
-        """Call this network; `forward_with_auxiliary` where it has one."""
-        super().__init__()
-        self.network = network
-
-    def forward(self, images: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return logits (batch, classes), and those of auxiliary heads, none where there are none."""
-        forward = getattr(self.network, "forward_with_auxiliary", None)
-        if forward is None:
-            return self.network(images), ()
-        logits, auxiliary = forward(images)
-        if auxiliary is None:
-            return logits, ()
-        return logits, auxiliary if isinstance(auxiliary, tuple) else (auxiliary,)
-
-
 def _freeze(network: nn.Module, rates: Mapping[str, float]) -> list[nn.Module]:
     """Freeze parameters whose share of the rate is 0; return the modules all of whose parameters are."""
     frozen = {name for name, share in rates.items() if share == 0}
@@ -400,6 +337,14 @@ def _freeze(network: nn.Module, rates: Mapping[str, float]) -> list[nn.Module]:
         if names and frozen.issuperset(names):
             found.append(module)
     return found
+
+
+def _generator_on(device: torch.device, seed: int) -> torch.Generator:
+    """Return a generator where the images are, so that what it draws need not be copied there step by step.
+
+    Its draws are other ones on a GPU than on a CPU.
+    """
+    return torch.Generator(device).manual_seed(seed)
 
 
 def _copy_into(values: dict[str, Tensor], state: dict[str, Tensor]) -> None:

@@ -129,3 +129,21 @@ def wait_for(path: Path) -> Path:
         assert time.monotonic() < end, f"{path.name} does not appear"
         time.sleep(0.05)
     return path
+
+
+def test_several_children_work_at_a_time_and_results_are_the_serial_ones(
+    misbehaving: Callable[..., Any], trials: Trials, drain: Drain, tmp_path: Path
+) -> None:
+    """Each trial in one of two processes; what dies or is stopped in one leaves the other alone."""
+    how = {1: "killed once", 3: "raise"}
+    executor = ChildExecutor(misbehaving(how, 0.2), workers=2)
+    assert executor.num_workers == 2
+    done = run(executor, trials(6), drain)
+    assert [done[n].status for n in range(6)] == ["ok", "ok", "ok", "error", "ok", "ok"]
+    assert len({done[n].metrics["pid"] for n in range(6) if n != 3}) >= 2
+    assert os.getpid() not in {done[n].metrics["pid"] for n in range(6) if n != 3}
+
+
+def test_no_worker_is_refused(misbehaving: Callable[..., Any]) -> None:
+    with pytest.raises(InvalidInputError, match="--workers must be at least 1, got 0"):
+        ChildExecutor(misbehaving(), workers=0)

@@ -112,6 +112,7 @@ def test_milestones_are_read_in_any_form(given: Any) -> None:
         ("accumulation", 65),
         ("accumulation", 0),
         ("patience", -1),
+        ("precision", "float16"),
         ("nesterov", 1),
         ("flip_test", "yes"),
         ("test_crops", 5),
