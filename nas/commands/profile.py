@@ -39,7 +39,11 @@ def parse_shape(text: str) -> Shape:
 @app.command("profile")
 def profile_(
     network: Annotated[
-        str, typer.Argument(metavar="NAME|RUN|BLUEPRINT.json", help="A network by name, a run's folder, or a file.")
+        str,
+        typer.Argument(
+            metavar="NAME|RUN|BLUEPRINT.json",
+            help="A network by name, the folder of a search, a training or a stored network, or a blueprint's file.",
+        ),
     ],
     shape: Annotated[
         Optional[str],  # noqa: UP045
@@ -106,9 +110,7 @@ def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tupl
         UnknownNameError: no network, folder or file of that name.
         InvalidInputError: a file that holds no blueprint, or a run that left no network.
     """
-    from nas.building import build as build_named
     from nas.building import build_blueprint, get_blueprint
-    from search_spaces.architecture import Architecture
     from search_spaces.genotypes import CELLS, NETWORKS
 
     base, folder = _find_blueprint(text)
@@ -116,17 +118,18 @@ def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tupl
         raise InvalidInputError(f"{text} is a cell, built for images of a size: give --input, like 3,32,32.")
     blueprint = get_blueprint(base, input_shape=shape, classes=classes)
     images = (blueprint.channels, blueprint.resolution, blueprint.resolution)
-    if isinstance(blueprint.network, Architecture):
-        return lambda: build_blueprint(blueprint, folder=folder), images
-    return lambda: build_named(blueprint), images
+    return lambda: build_blueprint(blueprint, folder=folder), images
 
 
 def _find_blueprint(text: str) -> tuple[str | Blueprint, Path | None]:
     """Return a name or a blueprint, and the folder that a user's own space may lie in."""
-    from nas.finalizing import StoredNetwork
+    from nas.finalizing import FOLDER, NETWORK_FILE, StoredNetwork, load_stored
     from nas.run import load
 
     path = Path(text)
+    for stored in (path, path / FOLDER):  # of a training, a search, or of the network itself
+        if (stored / NETWORK_FILE).is_file():
+            return load_stored(stored).blueprint, stored
     if path.is_dir():
         best = load(path).best
         if not isinstance(best, StoredNetwork):
@@ -143,7 +146,9 @@ def _read_blueprint(path: Path) -> Blueprint:
     from search_spaces.architecture import Blueprint
 
     try:
-        return Blueprint.from_json(json.loads(path.read_text()))
+        data = json.loads(path.read_text())
+        stored = data.get("blueprint") if isinstance(data, dict) else None  # a stored network's description holds one
+        return Blueprint.from_json(data if stored is None else stored)
     except UnknownNameError:
         raise
     except (OSError, ValueError, TypeError) as error:

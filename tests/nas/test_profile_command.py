@@ -60,6 +60,17 @@ def test_a_run_s_best_network_is_one_too(cli: Callable[..., object], tmp_path: P
     assert data["params"] == run.final["params"]
 
 
+def test_so_is_a_training_s_by_any_of_its_folders_and_files(cli: Callable[..., object], tmp_path: Path) -> None:
+    options = ("--data", "digits", "--train-limit", 32, "--epochs", 1, "--part", "initialization=lsuv")
+    assert cli("train", "lenet-5-modern", *options, "--part", "attention=se", "--out", tmp_path / "t").code == 0
+    metrics = json.loads((tmp_path / "t" / "best" / "metrics.json").read_text())
+    for path in (tmp_path / "t", tmp_path / "t" / "best", tmp_path / "t" / "best" / "architecture.json"):
+        answer = cli("profile", path, "--no-measure", "--json")
+        assert answer.code == 0, answer.err
+        data = json.loads(answer.out)
+        assert (data["params"], data["macs"]) == (metrics["params"], metrics["macs"])
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -75,6 +86,8 @@ def test_a_run_s_best_network_is_one_too(cli: Callable[..., object], tmp_path: P
         (("no/run",), "no such file or folder"),
         ((__file__,), "holds no blueprint"),
         ((Path(__file__).parent,), "is no run"),
+        (("sagan-cifar", "--input", "3,1,1"), "at least 2 x 2 pixels"),
+        (("timm:inception_v4", "--input", "3,32,32"), "made for 299 x 299 pixels, cannot take 32"),
     ],
 )
 def test_wrong_usage_is_one_line(cli: Callable[..., object], arguments: tuple[object, ...], message: str) -> None:

@@ -20,7 +20,7 @@ from nas.training.runs.log import TrainingLog, read_log
 from nas.training.runs.run import TrainedRun, load_trained
 from nas.training.runs.session import CHECKPOINT, TrainSession, TrainWatcher
 from nas.training.runs.source import Source, Trainable, find_source
-from nas.training.runs.weights import given_weights, weights_normalisation
+from nas.training.runs.weights import weights_normalisation
 from search_spaces.architecture import Architecture, Blueprint
 from search_spaces.local_file import save_source
 
@@ -76,8 +76,7 @@ def start(
     """Run a new training from settings; see `train`."""
     data = _load(config)
     blueprint = _blueprint(source, config, data)
-    if config.weights is not None:
-        given_weights(config.weights, blueprint)  # wrong ones are told of before a folder is made
+    data = _normalised(config, blueprint, data)
     processes, device = join_processes(config.device)
     try:
         folder = Path(out) if out is not None else Path(processes.agree(str(_new_folder(config))))
@@ -92,6 +91,7 @@ def start(
             processes,
             watcher or TrainWatcher(),
         )
+        session.check_transfer()  # before a folder is made
         log = _create(session) if processes.first else None
         _carry_out(session, log, fresh=True)
     finally:
@@ -125,7 +125,7 @@ def resume_training(folder: str | Path, *, watcher: TrainWatcher | None = None, 
         watcher.said(f"{run.folder} is finished.")
         return run
     config = run.config.with_changes(changes)
-    data = _load(config)
+    data = _normalised(config, run.blueprint, _load(config))
     header = read_log(run.folder)[0]
     if header["data"]["fingerprint"] != data.fingerprint:
         raise InvalidInputError(
@@ -174,14 +174,17 @@ def _carry_out(session: TrainSession, log: TrainingLog | None, *, fresh: bool) -
 
 
 def _load(config: TrainingConfig) -> ImageData:
-    data = load_data(
+    return load_data(
         config.data,
         root=config.data_root,
         download=config.download,
         resolution=config.resolution,
         train_limit=config.train_limit,
     )
-    return data if config.weights is None else weights_normalisation(config.weights, data)
+
+
+def _normalised(config: TrainingConfig, blueprint: Blueprint, data: ImageData) -> ImageData:
+    return data if config.weights is None else weights_normalisation(config.weights, blueprint, data)
 
 
 def _blueprint(source: Source, config: TrainingConfig, data: ImageData) -> Blueprint:

@@ -210,6 +210,16 @@ class TrainSession:
             _whiten(network, self.data)
         return network
 
+    def check_transfer(self) -> None:
+        """Refuse given weights that are not the network's, and layers that it does not have.
+
+        Raises:
+            InvalidInputError: it cannot begin with these weights.
+            NASError: they cannot be fetched.
+        """
+        if self.config.transfer is not None:
+            self.config.transfer.rates(self._initial_network())
+
     def _sample(self) -> Tensor:
         return self.data.normalise(self.data.train.images[: self.recipe.batch_size])
 
