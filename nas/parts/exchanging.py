@@ -137,8 +137,7 @@ def _activation(name: str, module: nn.Module, flow: Flow | None) -> nn.Module:
     if name != "maxout" or flow is None or len(shape) < 2:
         return make_activation(name)
     tokens = len(shape) == MAP - 1 or type(flow.givers.get(module)) in CHANNELS_LAST
-    dim = -1 if tokens else 1
-    return MaxoutActivation(shape[dim], dim=dim)
+    return MaxoutActivation(shape[-1]) if tokens else MaxoutActivation(shape[1], positions=len(shape) - 2)
 
 
 def _channels_of(module: nn.Module, flow: Flow | None) -> int:
