@@ -71,6 +71,12 @@ def test_so_is_a_training_s_by_any_of_its_folders_and_files(cli: Callable[..., o
         assert (data["params"], data["macs"]) == (metrics["params"], metrics["macs"])
 
 
+def test_parts_are_counted(cli: Callable[..., object]) -> None:
+    """VGG-16 without its fully-connected layers: 14,714,688 parameters of convolutions, 513,000 of a classifier."""
+    answer = cli("profile", "vgg-16", "--no-measure", "--json", "--part", "head=global_average")
+    assert json.loads(answer.out)["params"] == 14_714_688 + 512 * 1000 + 1000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -87,6 +93,8 @@ def test_so_is_a_training_s_by_any_of_its_folders_and_files(cli: Callable[..., o
         ((__file__,), "holds no blueprint"),
         ((Path(__file__).parent,), "is no run"),
         (("sagan-cifar", "--input", "3,1,1"), "at least 2 x 2 pixels"),
+        (("vgg-16", "--part", "hed=global_average"), "Did you mean 'head'"),
+        (("vgg-16", "--part", "stochastic_depth=0.1", "--no-measure"), "choose a residual network"),
         (("timm:inception_v4", "--input", "3,32,32"), "made for 299 x 299 pixels, cannot take 32"),
     ],
 )
