@@ -124,16 +124,22 @@ def build(
     width: float | None = None,
     stem: Stem | None = None,
     parts: Parts | None = None,
+    sample: Tensor | None = None,
 ) -> nn.Module:
     """Return the network: images (batch, channels, height, width) -> logits (batch, classes).
 
-    Weights are drawn from torch's global generator. Arguments and errors as `get_blueprint`.
+    Weights are drawn from torch's global generator. Arguments and errors as `get_blueprint`, and `sample`: images as
+    the network will take them, which initialisation by ``lsuv`` looks at, and is refused without.
     """
-    return build_blueprint(
-        get_blueprint(
-            network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem, parts=parts
-        )
+    blueprint = get_blueprint(
+        network, classes=classes, input_shape=input_shape, depth=depth, width=width, stem=stem, parts=parts
     )
+    if sample is None and needs_sample(blueprint):
+        raise InvalidInputError(
+            "initialization 'lsuv' looks at what layers give for images: give nas.build a sample of them, normalised, "
+            "(batch, channels, height, width)."
+        )
+    return build_blueprint(blueprint, sample=sample)
 
 
 def build_blueprint(blueprint: Blueprint, *, folder: Path | None = None, sample: Tensor | None = None) -> nn.Module:
@@ -156,10 +162,15 @@ def exchange_parts(network: nn.Module, blueprint: Blueprint, *, sample: Tensor |
     from nas.parts import Parts, apply_parts
 
     parts = Parts.from_json(dict(blueprint.parts))
-    if parts.initialization in NEEDING_SAMPLES and sample is None:
+    if sample is None and needs_sample(blueprint):
         parts = replace(parts, initialization=None)
     input_shape = (blueprint.channels, blueprint.resolution, blueprint.resolution)
     return apply_parts(network, parts, sample=sample, input_shape=input_shape)
+
+
+def needs_sample(blueprint: Blueprint) -> bool:
+    """Return whether a blueprint has a part that looks at images."""
+    return dict(blueprint.parts).get("initialization") in NEEDING_SAMPLES
 
 
 def complexity(blueprint: Blueprint) -> Complexity:

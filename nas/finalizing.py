@@ -34,6 +34,7 @@ from search_spaces.space import SearchSpace
 
 FOLDER = "best"
 FORMAT = 1
+NETWORK_FILE = "architecture.json"  # in the folder of a stored network
 TRAINING_FILE = "training.jsonl"  # in the folder of a training, and in no search's
 EXPORTS = {
     "network.py": "the network as one file of plain PyTorch, which imports nothing else",
@@ -139,7 +140,7 @@ def finalize(
     """
     seed = derive_seed(run_seed, record.trial.number, "final")
     merged = merge_train_validation(data)
-    network = build_seeded(space_of(blueprint), blueprint, recipe=recipe, seed=seed)
+    network = build_seeded(space_of(blueprint), blueprint, data=merged, recipe=recipe, seed=seed)
     epoch = train(network, merged, recipe=recipe, seed=seed, device=device, on_epoch=on_epoch)
     metrics = {
         **measure_test(network, merged, recipe),
@@ -191,7 +192,7 @@ def store_network(stored: StoredNetwork, network: nn.Module, *, source: Path | N
         space = space_of(plain, folder=source) if isinstance(plain.network, Architecture) else None
         own = space is not None and save_source(space, aside) is not None
         description = _description(stored, space)
-        (aside / "architecture.json").write_text(json.dumps(description, indent=2) + "\n")
+        (aside / NETWORK_FILE).write_text(json.dumps(description, indent=2) + "\n")
         (aside / "metrics.json").write_text(json.dumps(stored.metrics, indent=2) + "\n")
         problems = export_beside(replace(stored, folder=aside))
         (aside / "README.md").write_text(_readme(stored, written=aside, own_space=own, problems=problems))
@@ -228,7 +229,7 @@ def load_stored(folder: Path) -> StoredNetwork:
         InvalidInputError: the folder holds none, or its files cannot be read.
     """
     try:
-        description = json.loads((folder / "architecture.json").read_text())
+        description = json.loads((folder / NETWORK_FILE).read_text())
         metrics = json.loads((folder / "metrics.json").read_text())
         if description["format"] != FORMAT:
             raise InvalidInputError(f"{folder} is in format {description['format']!r}; this version reads {FORMAT}.")

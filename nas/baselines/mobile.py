@@ -133,14 +133,15 @@ BASELINES: tuple[Baseline, ...] = (
         aliases=("mobilenet_v3_small", "mobilenetv3-small"),
         top1_error=32.6,
         torchvision="mobilenet_v3_small",
+        note="the paper prints 56 M MACs: 56.5 M, cut off",
         scales=("width",),
     ),
     *(_efficientnet(name) for name in _EFFICIENTNET_ROWS),
     _efficientnet_v2(
-        "s", 16.1, "the paper prints 8.8 G MACs and 22 M parameters, the released code's table 8.4 and 21.5"
+        "s", 16.1, "the paper prints 8.8 G MACs and 22 M parameters, the released code's table 8.4 G and 21.5 M"
     ),
-    _efficientnet_v2("m", 14.8, "the paper prints 24 G MACs, the released code's table 24.7, which is rounded up"),
+    _efficientnet_v2("m", 14.8, "the paper prints 24 G MACs, the released code's table 24.7 G, which is rounded up"),
     _efficientnet_v2(
-        "l", 14.3, "the paper prints 53 G MACs and 120 M parameters, the released code's table 56.3 and 119.5"
+        "l", 14.3, "the paper prints 53 G MACs and 120 M parameters, the released code's table 56.3 G and 119.5 M"
     ),
 )

@@ -120,7 +120,7 @@ def _resnet_200(sizes: Sizes) -> nn.Module:
 
 
 PREACT = "Identity Mappings in Deep Residual Networks"
-NO_SCALES = "The 10.2e6 parameters printed leave out normalisation's scale and shift. "
+NO_SCALES = "The 10.2 M parameters printed leave out normalisation's scale and shift. "
 LATE_STRIDE = "The stride is in the 3x3; the authors' code has it in the first 1x1: fewer MACs, the same parameters."
 
 
@@ -152,7 +152,7 @@ BASELINES: tuple[Baseline, ...] = (
         aliases=("resnet200", "preact-resnet-200"),
         top1_error=21.7,
         top5_error=5.8,
-        note="64.5e6 parameters, often quoted, leave out normalisation's scale and shift.",
+        note="64.5 M parameters, often quoted, leave out normalisation's scale and shift.",
     ),
     Baseline(
         "wide-resnet-28-10",

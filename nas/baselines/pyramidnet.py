@@ -109,7 +109,7 @@ def _imagenet_200(alpha: int, *, top1: float, top5: float, printed: float, count
         PyramidNet((3, 24, 36, 3), alpha, bottleneck=True).make,
         top1_error=top1,
         top5_error=top5,
-        note=f"The {printed}e6 parameters printed leave out normalisation's scale and shift; {count}e6 with them.",
+        note=f"The {printed} M parameters printed leave out normalisation's scale and shift; {count} M with them.",
     )
 
 

@@ -115,7 +115,7 @@ BASELINES: tuple[Baseline, ...] = (
         aliases=("attention-92", "resattnet-92"),
         top1_error=19.5,
         top5_error=4.8,
-        note="The paper prints 51.3e6 parameters and 10.4e9 MACs; the network released has more. Errors: 320 x 320.",
+        note="The paper prints 51.3 M parameters and 10.4 G MACs; the network released has more. Errors: 320 x 320.",
     ),
     Baseline(
         "residual-attention-56",

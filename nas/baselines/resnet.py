@@ -106,9 +106,15 @@ REPEATS = {
     101: (3, 4, 23, 3),
     152: (3, 8, 36, 3),
 }
-PRINTED = "The authors print {0}e9 MACs; the layers of their code have {1}e9."
+PRINTED = "The authors print {0} G MACs; the layers of their code have {1} G."
 TEN_CROPS = "The errors are those of ten crops."
-LATE_STRIDE = "The paper has the stride in the first 1x1 convolution: fewer MACs, the same parameters; that is {0}-v1."
+OPTION_A = " The paper prints 3.6 G MACs, as without the projections of its option B: 3.64 G."
+LATE_STRIDE = (
+    "The paper prints {1} G MACs, having the stride in the first 1x1 convolution: {2} G and the same parameters; that "
+    "is {0}-v1."
+)
+CUT_OFF = "The paper prints 3.8 G MACs: 3.86 G, cut off."
+QUOTED = " Zoph 2018 prints 83.6 M parameters; the layers of the authors' code have 83.5 M."
 
 
 def _resnet(depth: int, network: ResNet, *, top1: float, top5: float | None = None, note: str) -> Baseline:
@@ -122,7 +128,7 @@ def _resnet(depth: int, network: ResNet, *, top1: float, top5: float | None = No
         top1_error=top1,
         top5_error=top5,
         torchvision=f"resnet{depth}",
-        note=note.format(f"resnet-{depth}"),
+        note=note,
     )
 
 
@@ -134,7 +140,7 @@ def _original(published: Baseline, network: ResNet) -> Baseline:
         make=network.make,
         aliases=(),
         torchvision="",
-        note="",
+        note=CUT_OFF if published.name == "resnet-50" else "",
     )
 
 
@@ -175,14 +181,14 @@ def _wide(depth: int) -> Baseline:
 
 
 _BOTTLENECKS = (
-    _resnet(50, ResNet(REPEATS[50]), top1=24.7, top5=7.8, note=LATE_STRIDE),
-    _resnet(101, ResNet(REPEATS[101]), top1=23.6, top5=7.1, note=LATE_STRIDE),
-    _resnet(152, ResNet(REPEATS[152]), top1=23.0, top5=6.7, note=LATE_STRIDE),
+    _resnet(50, ResNet(REPEATS[50]), top1=24.7, top5=7.8, note=LATE_STRIDE.format("resnet-50", "3.8", "3.86")),
+    _resnet(101, ResNet(REPEATS[101]), top1=23.6, top5=7.1, note=LATE_STRIDE.format("resnet-101", "7.6", "7.57")),
+    _resnet(152, ResNet(REPEATS[152]), top1=23.0, top5=6.7, note=LATE_STRIDE.format("resnet-152", "11.3", "11.28")),
 )
 
 BASELINES: tuple[Baseline, ...] = (
     _resnet(18, ResNet(REPEATS[18], bottleneck=False), top1=27.88, note=TEN_CROPS),
-    _resnet(34, ResNet(REPEATS[34], bottleneck=False), top1=24.52, top5=7.46, note=TEN_CROPS),
+    _resnet(34, ResNet(REPEATS[34], bottleneck=False), top1=24.52, top5=7.46, note=TEN_CROPS + OPTION_A),
     *_BOTTLENECKS,
     *(
         _original(published, ResNet(REPEATS[depth], early_stride=True))
@@ -213,6 +219,10 @@ BASELINES: tuple[Baseline, ...] = (
     ),
     _resnext(101, ResNet(REPEATS[101], groups=32, group_filters=8)),
     _resnext(
-        101, ResNet(REPEATS[101], groups=64, group_filters=4), top1=20.4, top5=5.3, note=PRINTED.format("15.6", "15.46")
+        101,
+        ResNet(REPEATS[101], groups=64, group_filters=4),
+        top1=20.4,
+        top5=5.3,
+        note=PRINTED.format("15.6", "15.46") + QUOTED,
     ),
 )

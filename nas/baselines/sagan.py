@@ -47,6 +47,7 @@ class SelfAttention(nn.Module):
 
 def sagan_classifier(sizes: Sizes) -> nn.Sequential:
     """Build the classifier; `depth` multiplies the convolutions of each stage."""
+    sizes.require("sagan-cifar", at_least=2)  # keys and values are pooled over 2 x 2 positions
     strides = (*sizes.strides((2, 2), canonical=32), 1)
     channels = sizes.channels
     layers: list[nn.Module] = []

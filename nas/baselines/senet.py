@@ -140,14 +140,14 @@ def _se_resnext(depth: int, *, top1: float, top5: float, note: str) -> Baseline:
     )
 
 
-ROUNDED = "The paper prints {0}e9 MACs; those released have {1}e9."
+ROUNDED = "The paper prints {0} G MACs; those released have {1} G."
 
 BASELINES: tuple[Baseline, ...] = (
     _se_resnet(50, top1=23.29, top5=6.62, note=ROUNDED.format(3.87, 3.86)),
-    _se_resnet(101, top1=22.38, top5=6.07, note=ROUNDED.format(7.60, 7.57)),
+    _se_resnet(101, top1=22.38, top5=6.07, note=ROUNDED.format("7.60", 7.57)),
     _se_resnet(152, top1=21.57, top5=5.73, note=ROUNDED.format(11.32, 11.29)),
     _se_resnext(50, top1=21.1, top5=5.49, note=ROUNDED.format(4.25, 4.23)),
-    _se_resnext(101, top1=20.7, top5=5.01, note=ROUNDED.format(8.00, 7.97)),
+    _se_resnext(101, top1=20.7, top5=5.01, note=ROUNDED.format("8.00", 7.97)),
     Baseline(
         "senet-154",
         "SENet-154",
@@ -157,7 +157,7 @@ BASELINES: tuple[Baseline, ...] = (
         aliases=("senet154",),
         top1_error=18.68,
         top5_error=4.47,
-        note="145.8e6 parameters, often quoted for SENet, are those of an earlier network, not of this one released.",
+        note="145.8 M parameters, often quoted for SENet, are those of an earlier network, not of this one released.",
     ),
     Baseline(
         "cbam-resnet-50",
@@ -168,6 +168,6 @@ BASELINES: tuple[Baseline, ...] = (
         aliases=("cbam_resnet50",),
         top1_error=22.66,
         top5_error=6.31,
-        note="The paper prints 3.864e9 MACs, as with the stride in the first 1x1; its released code has it in the 3x3.",
+        note="The paper prints 3.864 G MACs, as with the stride in the first 1x1; its released code has it in the 3x3.",
     ),
 )

@@ -153,7 +153,7 @@ def make_v2(width: float, sizes: Sizes) -> nn.Module:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(sizes.filters(last), sizes.classes))
 
 
-def _v1(groups: int, *, name: str = "", top1_error: float | None = None) -> Baseline:
+def _v1(groups: int, *, name: str = "", top1_error: float | None = None, note: str = "") -> Baseline:
     """Return the baseline of a column of Zhang 2018, Table 1."""
     return Baseline(
         name=name or f"shufflenet-v1-g{groups}",
@@ -163,10 +163,11 @@ def _v1(groups: int, *, name: str = "", top1_error: float | None = None) -> Base
         make=partial(make_v1, groups),
         aliases=(f"shufflenet_g{groups}",),
         top1_error=top1_error,
+        note=note,
     )
 
 
-def _v2(width: float, *, name: str = "", top1_error: float | None = None) -> Baseline:
+def _v2(width: float, *, name: str = "", top1_error: float | None = None, note: str = "") -> Baseline:
     """Return the baseline of a column of Ma 2018, Table 5."""
     function = f"shufflenet_v2_x{width}".replace(".", "_")
     return Baseline(
@@ -178,12 +179,23 @@ def _v2(width: float, *, name: str = "", top1_error: float | None = None) -> Bas
         aliases=(function,),
         top1_error=top1_error,
         torchvision=function,
+        note=note,
     )
 
 
 BASELINES: tuple[Baseline, ...] = (
-    _v1(3, name="shufflenet-v1", top1_error=32.6),
+    _v1(
+        3,
+        name="shufflenet-v1",
+        top1_error=32.6,
+        note="Hu 2018 prints 1.8 M parameters, as without those of normalisation: 1.84 M",
+    ),
     *(_v1(groups) for groups in (1, 2, 4, 8)),
-    _v2(1.0, name="shufflenet-v2", top1_error=30.6),
+    _v2(
+        1.0,
+        name="shufflenet-v2",
+        top1_error=30.6,
+        note="the paper prints 146 M MACs and does not say how they were counted; here they are 144.9 M",
+    ),
     *(_v2(width) for width in (0.5, 1.5, 2.0)),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import torch
 from torch import nn
 
 from nas.baselines.baseline import Baseline
@@ -31,22 +32,41 @@ def find_timm_model(name: str) -> Baseline:
         f"{name} of timm {timm.__version__}",
         paper="",
         year=0,
-        make=lambda sizes: _make(timm, name, sizes),
+        make=lambda sizes: _make(timm, name, sizes, canonical=resolution),
         resolution=resolution,
         channels=channels,
         scales=(),
     )
 
 
-def _make(timm: ModuleType, name: str, sizes: Sizes) -> nn.Module:
+def _make(timm: ModuleType, name: str, sizes: Sizes, *, canonical: int) -> nn.Module:
+    """Build a model; on images of another size than its own, it is run once, because timm's models do not adapt.
+
+    Raises:
+        InvalidInputError: the model cannot take such images.
+    """
+    try:
+        module = _create(timm, name, sizes)
+        if sizes.resolution != canonical:
+            images = torch.zeros(1, sizes.channels, sizes.resolution, sizes.resolution)
+            with torch.no_grad():
+                module.eval()(images)
+            module.train()
+    except (RuntimeError, ValueError, AssertionError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InvalidInputError(
+            f"timm's {name}, made for {canonical} x {canonical} pixels, cannot take {sizes.resolution}: {reason}"
+        ) from None
+    return module
+
+
+def _create(timm: ModuleType, name: str, sizes: Sizes) -> nn.Module:
     """Build a model; one with a fixed image size is told it."""
     given = {"num_classes": sizes.classes, "in_chans": sizes.channels}
     try:
         module: nn.Module = timm.create_model(name, img_size=sizes.resolution, **given)
     except TypeError:  # a model of any image size takes none
         module = timm.create_model(name, **given)
-    except (RuntimeError, ValueError, AssertionError) as error:
-        raise InvalidInputError(f"timm cannot build {name} for {sizes.resolution} pixels: {error}") from None
     return module
 
 

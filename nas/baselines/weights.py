@@ -33,7 +33,7 @@ def load_torchvision_weights(network: nn.Module, state_dict: Mapping[str, Tensor
         InvalidInputError: the tensors are not the network's; the message says which differ.
     """
     own = list(network.state_dict().items())
-    theirs = [(name, tensor) for name, tensor in state_dict.items() if not name.startswith(_AUXILIARY)]
+    theirs = list(without_auxiliary(state_dict).items())
     # tensors that torchvision's files leave out, because they are older than batch normalisation's count of batches
     if not any(name.endswith("num_batches_tracked") for name, _ in theirs):
         own = [(name, tensor) for name, tensor in own if not name.endswith("num_batches_tracked")]
@@ -61,6 +61,11 @@ def tensor_differences(own: Mapping[str, Tensor], given: Mapping[str, Tensor]) -
             if name in given and given[name].shape != tensor.shape
         ),
     ]
+
+
+def without_auxiliary(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return torchvision's weights without those of its auxiliary classifiers."""
+    return {name: tensor for name, tensor in state_dict.items() if not name.startswith(_AUXILIARY)}
 
 
 def listed(differences: list[str]) -> str:

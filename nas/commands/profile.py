@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from nas.cli import app
+from nas.cli import app, parse_settings
 from nas.errors import InvalidInputError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from nas.parts import Parts
     from nas.profiling import Profile
     from nas.profiling.layers import Layer
     from search_spaces.architecture import Blueprint
@@ -39,7 +40,11 @@ def parse_shape(text: str) -> Shape:
 @app.command("profile")
 def profile_(
     network: Annotated[
-        str, typer.Argument(metavar="NAME|RUN|BLUEPRINT.json", help="A network by name, a run's folder, or a file.")
+        str,
+        typer.Argument(
+            metavar="NAME|RUN|BLUEPRINT.json",
+            help="A network by name, the folder of a search, a training or a stored network, or a blueprint's file.",
+        ),
     ],
     shape: Annotated[
         Optional[str],  # noqa: UP045
@@ -48,6 +53,10 @@ def profile_(
     classes: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(help="Length of the logits. [default: the network's own]"),
+    ] = None,
+    part: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option(metavar="NAME=VALUE", help="Exchange a part of the network: head=global_average, attention=se."),
     ] = None,
     depth: Annotated[
         Optional[int],  # noqa: UP045
@@ -66,11 +75,13 @@ def profile_(
 
     Example: nas profile nasnet-a-mobile --input 3,224,224 --threads 1
     """
+    from nas.parts import Parts
     from nas.profiling import profile, profile_without_weights
 
     if depth is not None and depth < 1:
         raise InvalidInputError(f"--depth is a whole number >= 1, got {depth}.")
-    make, images = find_network(network, shape=parse_shape(shape) if shape else None, classes=classes)
+    parts = Parts.from_json(parse_settings("--part", part)) if part else None
+    make, images = find_network(network, shape=parse_shape(shape) if shape else None, classes=classes, parts=parts)
     if no_measure:
         found = profile_without_weights(make, images)
     else:
@@ -94,39 +105,41 @@ def _note(name: str) -> str:
     return f"{baseline.title}: {baseline.note}" if baseline.note else ""
 
 
-def find_network(text: str, *, shape: Shape | None, classes: int | None) -> tuple[Callable[[], nn.Module], Shape]:
+def find_network(
+    text: str, *, shape: Shape | None, classes: int | None, parts: Parts | None = None
+) -> tuple[Callable[[], nn.Module], Shape]:
     """Return what builds a network, and the size of the images that it is built for.
 
     Args:
         text: a name, the folder of a run, or a file that holds a blueprint.
         shape: of the images; the network's own where it is None.
         classes: length of the logits; the network's own where it is None.
+        parts: what is exchanged in it; the network's own where it is None.
 
     Raises:
         UnknownNameError: no network, folder or file of that name.
         InvalidInputError: a file that holds no blueprint, or a run that left no network.
     """
-    from nas.building import build as build_named
     from nas.building import build_blueprint, get_blueprint
-    from search_spaces.architecture import Architecture
     from search_spaces.genotypes import CELLS, NETWORKS
 
     base, folder = _find_blueprint(text)
     if base in CELLS and base not in NETWORKS and shape is None:
         raise InvalidInputError(f"{text} is a cell, built for images of a size: give --input, like 3,32,32.")
-    blueprint = get_blueprint(base, input_shape=shape, classes=classes)
+    blueprint = get_blueprint(base, input_shape=shape, classes=classes, parts=parts)
     images = (blueprint.channels, blueprint.resolution, blueprint.resolution)
-    if isinstance(blueprint.network, Architecture):
-        return lambda: build_blueprint(blueprint, folder=folder), images
-    return lambda: build_named(blueprint), images
+    return lambda: build_blueprint(blueprint, folder=folder), images
 
 
 def _find_blueprint(text: str) -> tuple[str | Blueprint, Path | None]:
     """Return a name or a blueprint, and the folder that a user's own space may lie in."""
-    from nas.finalizing import StoredNetwork
+    from nas.finalizing import FOLDER, NETWORK_FILE, StoredNetwork, load_stored
     from nas.run import load
 
     path = Path(text)
+    for stored in (path, path / FOLDER):  # of a training, a search, or of the network itself
+        if (stored / NETWORK_FILE).is_file():
+            return load_stored(stored).blueprint, stored
     if path.is_dir():
         best = load(path).best
         if not isinstance(best, StoredNetwork):
@@ -143,7 +156,9 @@ def _read_blueprint(path: Path) -> Blueprint:
     from search_spaces.architecture import Blueprint
 
     try:
-        return Blueprint.from_json(json.loads(path.read_text()))
+        data = json.loads(path.read_text())
+        stored = data.get("blueprint") if isinstance(data, dict) else None  # a stored network's description holds one
+        return Blueprint.from_json(data if stored is None else stored)
     except UnknownNameError:
         raise
     except (OSError, ValueError, TypeError) as error:

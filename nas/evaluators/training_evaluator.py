@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from controllers.trial import Measurement, Trial
-from nas.building import count_architecture, exchange_parts
+from nas.building import count_architecture, exchange_parts, needs_sample
 from nas.data.image_data import ImageData
 from nas.errors import DivergedError, InvalidInputError
 from nas.evaluators.evaluator import trial_seed
@@ -107,7 +107,7 @@ class TrainingEvaluator:
         interim = self._interim(trial, blueprint, seed=seed, begun=begun)
         clock = PhaseClock(self.device) if self.timed else NO_CLOCK
         with clock.phase("building"):
-            network = build_seeded(self.space, blueprint, recipe=recipe, seed=seed)
+            network = build_seeded(self.space, blueprint, data=self.data, recipe=recipe, seed=seed)
             training = Training(network, self.data, recipe=recipe, seed=seed, device=self.device, clock=clock)
         state = (interim.read() if interim else None) or start
         if state is not None:
@@ -186,7 +186,17 @@ def _remove(interim: Interim | None) -> None:
         interim.remove()
 
 
-def build_seeded(space: SearchSpace, blueprint: Blueprint, *, recipe: Recipe, seed: int) -> nn.Module:
-    """Return the network that a recipe trains, auxiliary head included where it has one, drawn from a seed."""
+def build_seeded(space: SearchSpace, blueprint: Blueprint, *, data: ImageData, recipe: Recipe, seed: int) -> nn.Module:
+    """Return the network that a recipe trains, auxiliary head included where it has one, drawn from a seed.
+
+    Args:
+        space: of the blueprint's architecture.
+        blueprint: what to build; what looks at images first sees the first training images.
+        data: what it will be trained on.
+        recipe: how it will be trained.
+        seed: weights derive from it.
+    """
+    sample = data.normalise(data.train.images[: recipe.batch_size]) if needs_sample(blueprint) else None
     with weights_from(seed):
-        return exchange_parts(space.build(replace(blueprint, auxiliary=recipe.auxiliary_weight > 0)), blueprint)
+        network = space.build(replace(blueprint, auxiliary=recipe.auxiliary_weight > 0))
+        return exchange_parts(network, blueprint, sample=sample)

@@ -139,7 +139,7 @@ class Rehearsal:
         recipe = replace(of.recipe, epochs=10**6, patience=0)  # the time ends it
         few = torch.arange(min(len(of.data.train), STEPS * recipe.batch_size))
         data = replace(of.data, train=of.data.train.select(few))
-        network = build_seeded(of.space, blueprint, recipe=recipe, seed=seed)
+        network = build_seeded(of.space, blueprint, data=data, recipe=recipe, seed=seed)
         training = Training(network, data, recipe=recipe, seed=seed, device=of.device)
         training.run_epoch()
         begun, epochs = time.perf_counter(), 0

@@ -151,9 +151,11 @@ class _CallTracer(fx.Tracer):
             )
         self._open[-1].items.append(call)
         self._open.append(call)
-        result = forward(*bound.args, **bound.kwargs)
+        leaves, structure = pytree.tree_flatten(forward(*bound.args, **bound.kwargs))
+        for leaf in leaves:
+            if isinstance(leaf, fx.Proxy):
+                _ = leaf.node  # an attribute, as .values of a maximum, gets its node when asked: inside this call
         self._open.pop()
-        leaves, structure = pytree.tree_flatten(result)
         return pytree.tree_unflatten([self._give(call, leaf) for leaf in leaves], structure)
 
     def _take(self, call: Call, name: str, value: Any, *, listed: bool) -> Any:

@@ -35,21 +35,27 @@ class MaxoutActivation(nn.Module):
     `Maxout` behind a layer of as many times the channels.
     """
 
-    def __init__(self, channels: int = 1, *, pieces: int = 2, dim: int = 1) -> None:
-        """Make the functions, of each channel along a dimension its own; with one channel all share them."""
+    def __init__(self, channels: int = 1, *, pieces: int = 2, positions: int = 0) -> None:
+        """Make the functions, of each channel its own; with one channel all share them.
+
+        Args:
+            channels: of the values.
+            pieces: functions of each.
+            positions: dimensions behind that of the channels, as two of maps.
+        """
         super().__init__()
+        self.pieces = pieces
         slopes = torch.linspace(1, 0, pieces) if pieces > 1 else torch.ones(1)
         self.slopes = nn.Parameter(slopes[:, None].repeat(1, channels))
         self.intercepts = nn.Parameter(torch.zeros(pieces, channels))
-        self.dim = dim
+        self.shape = (channels, *[1] * positions)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return values of the same shape."""
-        shape = [1] * x.dim()
-        shape[self.dim] = -1
-        pieces = [x * a.view(shape) + b.view(shape) for a, b in zip(self.slopes, self.intercepts, strict=True)]
+        affine = [(self.slopes[j].view(self.shape), self.intercepts[j].view(self.shape)) for j in range(self.pieces)]
+        pieces = [x * a + b for a, b in affine]
         # not amax, which needs its result for the gradient: residual blocks add to that in place
-        return torch.stack(pieces).max(dim=0).values
+        return torch.stack(pieces).max(dim=0)[0]
 
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {

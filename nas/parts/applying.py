@@ -58,8 +58,8 @@ class Parts:
             every convolution; see `NORMALIZATIONS`.
         weight_normalization: ``weight`` or ``spectral``, of every convolution and linear layer.
         initialization: of every convolution and linear layer; see `INITIALIZATIONS`.
-        dropout: rate of every dropout, in [0, 1), and of a new one in front of the last linear layer where there is
-            none; None leaves them as they are.
+        dropout: rate of every dropout, in [0, 1), and where there is none of a new one in front of the layer that gives
+            the classes; None leaves them as they are.
         dropblock: share of positions dropped behind every activation with maps of at least a block, in [0, 1).
         dropblock_size: side of a block.
         attention: ``se`` or ``cbam`` behind every residual branch; see `nas.parts.placing` for other networks.

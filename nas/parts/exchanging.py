@@ -44,7 +44,11 @@ def exchange_activations(
 def exchange_normalizations(network: nn.Module, name: str, flow: Flow | None) -> nn.Module:
     """Put a normalisation in the place of every one of maps; where there is none, behind every convolution of maps.
 
-    The last layer with weights, which gives the classes, gets none.
+    The last layer with weights, which gives the classes, gets none. Where normalisations are taken away, activations
+    no longer change what they are given: that was the normalisation's own result, and is now somebody else's.
+
+    Raises:
+        InvalidInputError: there is nothing to exchange, or instance normalisation is asked for maps of one position.
     """
     if flow is not None and not _has(network, (*NORMS, *OTHER_NORMS)):
         convolutions = [layer for layer in _weight_layers(flow)[:-1] if _gives_maps(layer, flow)]
@@ -53,12 +57,22 @@ def exchange_normalizations(network: nn.Module, name: str, flow: Flow | None) ->
             return _put_in(network, {layer: put_behind(layer, norm) for layer, norm in new.items()})
 
     def make(module: nn.Module) -> nn.Module:
+        if name == "instance" and flow is not None and flow.inputs.get(module, ())[2:] == (1, 1):
+            raise InvalidInputError(
+                "instance normalisation takes the mean over positions, and this network has maps of a single one: "
+                "give larger images, or normalization=layer."
+            )
         if isinstance(module, nn.BatchNorm2d):
             return make_normalization(name, module.num_features, affine=module.affine)
         return make_normalization(name, _channels_of(module, flow))
 
     kinds = NORMS if flow is not None else (nn.BatchNorm2d,)
-    return replace_modules(network, kinds, make, "normalization")
+    network = replace_modules(network, kinds, make, "normalization")
+    if name == "none":
+        for module in network.modules():
+            if hasattr(module, "inplace"):
+                module.inplace = False  # type: ignore[assignment]  # torch types attributes it cannot know
+    return network
 
 
 def exchange_poolings(network: nn.Module, name: str) -> nn.Module:
@@ -75,20 +89,20 @@ def exchange_linear_layers(network: nn.Module, rate: float) -> nn.Module:
 
 
 def set_dropout(network: nn.Module, rate: float, flow: Flow | None) -> None:
-    """Set the rate of every dropout; where there is none, put one in front of the last linear layer."""
+    """Set the rate of every dropout; where there is none, put one in front of the layer that gives the classes."""
     dropouts = [module for module in network.modules() if isinstance(module, DROPOUTS)]
     for module in dropouts:
         module.p = rate
     if dropouts:
         return
-    linear = [layer for layer in (_weight_layers(flow) if flow else []) if isinstance(layer, nn.Linear)]
-    if not flow or not linear or linear[-1] is network:
+    layers = _weight_layers(flow) if flow else []
+    if not flow or not layers or layers[-1] is network:
         raise InvalidInputError(f"this {type(network).__name__} has no dropout whose rate could be set.")
-    giver, dropout = flow.givers.get(linear[-1]), nn.Dropout(rate).train(network.training)
+    giver, dropout = flow.givers.get(layers[-1]), nn.Dropout(rate).train(network.training)
     if giver is not None and flow.runs_once(giver) and not list(giver.parameters()):  # the names of weights stay
         _put_in(network, {giver: nn.Sequential(giver, dropout)})
     else:
-        _put_in(network, {linear[-1]: nn.Sequential(dropout, linear[-1])})
+        _put_in(network, {layers[-1]: nn.Sequential(dropout, layers[-1])})
 
 
 def replace_modules(
@@ -123,8 +137,7 @@ def _activation(name: str, module: nn.Module, flow: Flow | None) -> nn.Module:
     if name != "maxout" or flow is None or len(shape) < 2:
         return make_activation(name)
     tokens = len(shape) == MAP - 1 or type(flow.givers.get(module)) in CHANNELS_LAST
-    dim = -1 if tokens else 1
-    return MaxoutActivation(shape[dim], dim=dim)
+    return MaxoutActivation(shape[-1]) if tokens else MaxoutActivation(shape[1], positions=len(shape) - 2)
 
 
 def _channels_of(module: nn.Module, flow: Flow | None) -> int:

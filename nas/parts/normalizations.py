@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from torch import nn
+import torch
+from torch import Tensor, nn
+from torch.nn import init
 from torch.nn.utils import parametrizations
 
 from nas.errors import UnknownNameError
@@ -69,8 +71,25 @@ def normalize_weights(network: nn.Module, name: str) -> nn.Module:
     }
     for module in list(network.modules()):
         if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) and module not in inside_attention:
+            zeros = _zero_rows(module.weight)
+            if zeros is not None and name == "spectral" and zeros.all():
+                init.xavier_uniform_(module.weight)  # no scale makes the largest singular value of zeros 1
             WEIGHT_NORMALIZATIONS[name](module)
+            if zeros is not None and name == "weight":
+                _give_directions(module, zeros)
     return network
+
+
+def _zero_rows(weight: Tensor) -> Tensor | None:
+    """Return which outputs have zeros for weights, as classifiers that begin there; None where contents are unknown."""
+    return None if weight.is_meta else weight.detach().flatten(1).abs().amax(dim=1) == 0
+
+
+def _give_directions(layer: nn.Module, zeros: Tensor) -> None:
+    """Draw directions for outputs whose length is zero: they go on giving zero, and can learn, where 0 / 0 cannot."""
+    directions = layer.get_parameter("parametrizations.weight.original1")
+    with torch.no_grad():
+        directions[zeros] = torch.randn_like(directions[zeros])
 
 
 def local_response(*, size: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> nn.LocalResponseNorm:

@@ -109,7 +109,7 @@ class StochasticPool2d(nn.Module):
         windows = x.unfold(2, height, down).unfold(3, width, right).flatten(-2)
         total = windows.sum(-1)
         if not self.training:
-            return windows.square().sum(-1) / total.where(total > 0, 1)
+            return windows.square().sum(-1) / total.where(total.gt(0), 1)
         drawn = torch.rand_like(total) * total
         position = (windows.cumsum(-1) <= drawn.unsqueeze(-1)).sum(-1).clamp_max(height * width - 1)
         return windows.gather(-1, position.unsqueeze(-1)).squeeze(-1)

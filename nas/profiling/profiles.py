@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from nas.building import Network, build
+from nas.building import Network, build_blueprint, get_blueprint
 from nas.errors import InvalidInputError
 from nas.profiling.layers import Layer
 from nas.profiling.measures import Latency, PeakMemory, measure_latency, measure_memory
@@ -119,7 +119,9 @@ def profile(
         raise InvalidInputError(f"a torch module or what nas.build takes can be profiled, got {network!r}.")
 
     def make() -> nn.Module:
-        return network if isinstance(network, nn.Module) else build(network, classes=classes, input_shape=input_shape)
+        if isinstance(network, nn.Module):
+            return network
+        return build_blueprint(get_blueprint(network, classes=classes, input_shape=input_shape))
 
     if not (measure or isinstance(network, nn.Module)):
         return profile_without_weights(make, input_shape)

@@ -137,8 +137,8 @@ class PointSpace(SearchSpace):
         return replace(self.point(blueprint.network).blueprint, auxiliary=blueprint.auxiliary)
 
     def build(self, blueprint: Blueprint) -> nn.Module:
-        """Return the point's network."""
-        return build_blueprint(self.member(blueprint), folder=self.source_of(blueprint))
+        """Return the point's network without its parts, which are put in as those of any space's network are."""
+        return build_blueprint(replace(self.member(blueprint), parts=()), folder=self.source_of(blueprint))
 
     def complexity(self, blueprint: Blueprint) -> Complexity:
         """Return what the point's network costs."""

@@ -100,7 +100,7 @@ def train_network(config: Mapping[str, Any], evaluator: TrainingEvaluator) -> No
 
 def _begin(evaluator: TrainingEvaluator, blueprint: Blueprint, trial: Trial) -> Training:
     seed = trial_seed(evaluator.seed, trial)
-    network = build_seeded(evaluator.space, blueprint, recipe=evaluator.recipe, seed=seed)
+    network = build_seeded(evaluator.space, blueprint, data=evaluator.data, recipe=evaluator.recipe, seed=seed)
     return Training(
         network, evaluator.data, recipe=evaluator.recipe, seed=seed, device=evaluator.device, validates=True
     )

@@ -60,6 +60,23 @@ def test_a_run_s_best_network_is_one_too(cli: Callable[..., object], tmp_path: P
     assert data["params"] == run.final["params"]
 
 
+def test_so_is_a_training_s_by_any_of_its_folders_and_files(cli: Callable[..., object], tmp_path: Path) -> None:
+    options = ("--data", "digits", "--train-limit", 32, "--epochs", 1, "--part", "initialization=lsuv")
+    assert cli("train", "lenet-5-modern", *options, "--part", "attention=se", "--out", tmp_path / "t").code == 0
+    metrics = json.loads((tmp_path / "t" / "best" / "metrics.json").read_text())
+    for path in (tmp_path / "t", tmp_path / "t" / "best", tmp_path / "t" / "best" / "architecture.json"):
+        answer = cli("profile", path, "--no-measure", "--json")
+        assert answer.code == 0, answer.err
+        data = json.loads(answer.out)
+        assert (data["params"], data["macs"]) == (metrics["params"], metrics["macs"])
+
+
+def test_parts_are_counted(cli: Callable[..., object]) -> None:
+    """VGG-16 without its fully-connected layers: 14,714,688 parameters of convolutions, 513,000 of a classifier."""
+    answer = cli("profile", "vgg-16", "--no-measure", "--json", "--part", "head=global_average")
+    assert json.loads(answer.out)["params"] == 14_714_688 + 512 * 1000 + 1000
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -75,6 +92,10 @@ def test_a_run_s_best_network_is_one_too(cli: Callable[..., object], tmp_path: P
         (("no/run",), "no such file or folder"),
         ((__file__,), "holds no blueprint"),
         ((Path(__file__).parent,), "is no run"),
+        (("sagan-cifar", "--input", "3,1,1"), "at least 2 x 2 pixels"),
+        (("vgg-16", "--part", "hed=global_average"), "Did you mean 'head'"),
+        (("vgg-16", "--part", "stochastic_depth=0.1", "--no-measure"), "choose a residual network"),
+        (("timm:inception_v4", "--input", "3,32,32"), "made for 299 x 299 pixels, cannot take 32"),
     ],
 )
 def test_wrong_usage_is_one_line(cli: Callable[..., object], arguments: tuple[object, ...], message: str) -> None:

@@ -158,7 +158,9 @@ def _plainly(trials: Sequence[Trial], stream: Stream, data: ImageData, options: 
     with _threads(threads):
         for trial in trials:
             seed = trial_seed(stream.seed, trial)
-            network = build_seeded(stream.search_space, stream.blueprint(trial, data), recipe=stream.recipe, seed=seed)
+            network = build_seeded(
+                stream.search_space, stream.blueprint(trial, data), data=data, recipe=stream.recipe, seed=seed
+            )
             result = train_plainly(
                 plain_source(network, data),
                 network.state_dict(),

@@ -53,7 +53,7 @@ class TrainingFreeEvaluator:
 
     def _measure(self, blueprint: Blueprint, batch: Minibatch, seed: int) -> float:
         with weights_from(seed):
-            network = exchange_parts(self.space.build(blueprint), blueprint)
+            network = exchange_parts(self.space.build(blueprint), blueprint, sample=batch.images)
         generator = derive_torch_generator(seed, 0, "score")
         with seeded(derive_seed(seed, 0, "forward"), self.device):  # for layers that draw even in evaluation mode
             return self.score.measure(network.to(self.device), batch.to(self.device), generator=generator)

@@ -81,6 +81,7 @@ def start(
     """Run a new training from settings; see `train`."""
     data = _load(config)
     blueprint = _blueprint(source, config, data)
+    data = _normalised(config, blueprint, data)
     processes, device = join_processes(config.device)
     try:
         folder = Path(out) if out is not None else Path(processes.agree(str(_new_folder(config))))
@@ -129,7 +130,7 @@ def resume_training(folder: str | Path, *, watcher: TrainWatcher | None = None, 
         watcher.said(f"{run.folder} is finished.")
         return run
     config = run.config.with_changes(changes)
-    data = _load(config)
+    data = _normalised(config, run.blueprint, _load(config))
     header = read_log(run.folder)[0]
     if header["data"]["fingerprint"] != data.fingerprint:
         raise InvalidInputError(
@@ -178,14 +179,17 @@ def _carry_out(session: TrainSession, log: TrainingLog | None, *, fresh: bool) -
 
 
 def _load(config: TrainingConfig) -> ImageData:
-    data = load_data(
+    return load_data(
         config.data,
         root=config.data_root,
         download=config.download,
         resolution=config.resolution,
         train_limit=config.train_limit,
     )
-    return data if config.weights is None else weights_normalisation(config.weights, data)
+
+
+def _normalised(config: TrainingConfig, blueprint: Blueprint, data: ImageData) -> ImageData:
+    return data if config.weights is None else weights_normalisation(config.weights, blueprint, data)
 
 
 def _blueprint(source: Source, config: TrainingConfig, data: ImageData) -> Blueprint:

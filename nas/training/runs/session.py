@@ -86,13 +86,14 @@ class TrainSession:
         """Refuse images that the network cannot take, and weights of another one, before anything is written.
 
         Raises:
-            InvalidInputError: it cannot, or they are; the message says which tensors differ.
+            InvalidInputError: it cannot, or they are, or it lacks a layer named; the message says which tensors differ.
+            NASError: weights cannot be fetched.
         """
         refusal = why_refused(self.blueprint, self.source)
         if refusal:
             raise InvalidInputError(f"{self.config.network} cannot be trained on {self.data.name}: {refusal}")
-        if self.config.weights is not None:
-            self._initial_network()
+        if self.config.transfer is not None:
+            self.config.transfer.rates(self._initial_network())
 
     def latest(self) -> TrainingState | None:
         """Return what the training goes on from; None to begin."""

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import nas
 from nas.errors import InvalidInputError
 from nas.exporting.formats import write_python
 from nas.exporting.formatting import format_line
 from nas.exporting.network_file import network_text
 from nas.exporting.subject import Subject
 from nas.exporting.tracing import trace
+from nas.parts import Parts
 
 STYLE = ("--isolated", "--line-length", "120")
 SMALL = ("cifar-resnet-20", "stochastic-depth-110", "densenet-bc-100-12", "sagan-cifar", "airbench96")
@@ -142,6 +144,29 @@ def test_what_is_easily_written_wrongly(nets: ModuleType) -> None:
     text = text_of(subject)
     assert_same(subject, text)
     assert_good_style(text)
+
+
+class Largest(nn.Module):
+    """Its result is a field of what torch returns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([x, x.flip(2)]).max(dim=0).values
+
+
+def test_a_module_may_end_in_a_field_of_a_result(nets: ModuleType) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), Largest(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 2))
+    subject = nets.subject(network, (3, 6, 6))
+    text = text_of(subject)
+    assert_same(subject, text)
+    assert_good_style(text)
+
+
+@pytest.mark.parametrize("part", [{"activation": "maxout"}, {"pooling": "stochastic"}, {"attention": "cbam"}])
+def test_parts_of_papers_are_written_as_well(part: dict[str, Any], nets: ModuleType) -> None:
+    shape = (1, 16, 16)
+    torch.manual_seed(0)
+    subject = nets.subject(nas.build("lenet-5-modern", classes=5, input_shape=shape, parts=Parts(**part)), shape)
+    assert_same(subject, text_of(subject))
 
 
 class Twice(nn.Module):

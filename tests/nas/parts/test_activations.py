@@ -53,7 +53,7 @@ def test_maxout_is_the_largest_of_neighbouring_channels() -> None:
 @pytest.mark.parametrize(("dim", "shape"), [(1, (2, 3)), (1, (2, 3, 4, 5)), (-1, (2, 7, 3)), (-1, (2, 4, 5, 3))])
 def test_maxout_as_an_activation_is_the_largest_affine_function_of_each_channel(dim: int, shape: tuple[int]) -> None:
     torch.manual_seed(0)
-    module, x = MaxoutActivation(3, pieces=4, dim=dim), torch.randn(shape)
+    module, x = MaxoutActivation(3, pieces=4, positions=0 if dim < 0 else len(shape) - 2), torch.randn(shape)
     module.slopes.data.normal_()
     module.intercepts.data.normal_()
     found = module(x)

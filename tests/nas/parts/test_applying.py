@@ -53,6 +53,12 @@ def test_every_normalisation_goes_into_a_residual_network(name: str) -> None:
     check(network, 64)
 
 
+def test_the_squashing_of_the_first_lenet_is_an_activation_too() -> None:
+    """Behind C1, S2, C3, S4, C5 and F6."""
+    network = nas.build("lenet-5", classes=5, input_shape=(1, 32, 32), parts=Parts(activation="elu"))
+    assert (count(network, nn.ELU), count(network, nn.Tanh)) == (6, 0)
+
+
 def test_gates_stay() -> None:
     network = mobilenet_v3_small(num_classes=5)
     gates = count(network, nn.Hardsigmoid)

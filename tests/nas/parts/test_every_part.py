@@ -7,12 +7,15 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 from torchvision.ops import SqueezeExcitation
 
 import nas
 import nas.testing
+from nas.data import load_data
 from nas.errors import InvalidInputError
+from nas.evaluators.training_evaluator import build_seeded
 from nas.parts import (
     ACTIVATIONS,
     ATTENTIONS,
@@ -23,6 +26,7 @@ from nas.parts import (
     WEIGHT_NORMALIZATIONS,
     Parts,
 )
+from nas.training.recipe import get_recipe
 
 NETWORKS: dict[str, dict[str, Any]] = {
     "nasnet-a": {"input_shape": (3, 16, 16), "stem": "tiny", "depth": 1, "width": 8},
@@ -35,7 +39,7 @@ EVERY = [
     *({"activation": name} for name in ACTIVATIONS),
     *({"normalization": name} for name in NORMALIZATIONS),
     *({"weight_normalization": name} for name in WEIGHT_NORMALIZATIONS),
-    *({"initialization": name} for name in INITIALIZATIONS if name != "lsuv"),
+    *({"initialization": name} for name in INITIALIZATIONS),
     *({"attention": name} for name in ATTENTIONS),
     *({"pooling": name} for name in POOLINGS),
     *({"head": name} for name in HEADS),
@@ -65,8 +69,8 @@ def test_every_part_goes_into_every_kind_of_network(name: str, given: dict[str, 
         with pytest.raises(InvalidInputError, match="has no"):
             nas.build(name, **settings, parts=parts)
         return
-    network = nas.build(name, **settings, parts=parts)
     images = torch.randn(4, *settings["input_shape"])
+    network = nas.build(name, **settings, parts=parts, sample=images)
     before = {key: tensor.clone() for key, tensor in network.named_parameters()}
     functional.cross_entropy(network.train()(images), torch.tensor([0, 1, 2, 3])).backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
@@ -82,6 +86,15 @@ def test_every_part_goes_into_every_kind_of_network(name: str, given: dict[str, 
     assert counted.params == sum(p.numel() for p in network.parameters())
     if parts.keeps_counts:
         assert counted == nas.complexity(nas.get_blueprint(name, **settings))
+
+
+def test_an_initialization_that_looks_at_images_is_not_left_out_in_silence() -> None:
+    """Counting needs no images, a network does."""
+    settings: dict[str, Any] = {"classes": 5, "input_shape": (1, 28, 28), "parts": Parts(initialization="lsuv")}
+    with pytest.raises(InvalidInputError, match=r"give nas\.build a sample"):
+        nas.build("lenet-5-modern", **settings)
+    counted = nas.profile(nas.get_blueprint("lenet-5-modern", **settings), (1, 28, 28)).params
+    assert counted == 156 + 2_416 + (16 * 4 * 4 + 1) * 120 + 10_164 + 85 * 5
 
 
 def test_attention_s_products_are_counted() -> None:
@@ -140,6 +153,21 @@ def test_networks_with_parts_are_trained_stored_and_read(
     assert stored.metrics["test_views"] == 10
     found = nas.testing.test(stored, data="digits", crops=10).networks[0].measured
     assert found.correct == stored.metrics["test_correct"]
+
+
+def test_a_search_s_networks_see_images_before_they_are_trained() -> None:
+    """LSUV in a trial: the first layer's output has variance 1 for the first batch of training images."""
+    data = load_data("digits").for_search()
+    blueprint = nas.get_blueprint(
+        "darts-v2", input_shape=(1, 8, 8), depth=1, width=8, parts=Parts(initialization="lsuv")
+    )
+    space, recipe = nas.as_space("darts"), get_recipe("proxy")
+    network = build_seeded(space, blueprint, data=data, recipe=recipe, seed=0)
+    given: list[float] = []
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first.register_forward_hook(lambda layer, images, output: given.append(float(output.detach().var())))
+    network.eval()(data.normalise(data.train.images[: recipe.batch_size]))
+    assert given == [pytest.approx(1, abs=0.1)]
 
 
 def test_a_search_counts_the_network_that_it_trains(tmp_path: Any) -> None:

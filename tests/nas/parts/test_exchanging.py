@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional
 
 import nas
 from nas.errors import InvalidInputError
@@ -83,7 +84,7 @@ def test_maxout_finds_the_channels_of_tokens() -> None:
     apply_parts(network, Parts(activation="maxout"), input_shape=(3, 32, 32))
     found = [module for module in network.modules() if isinstance(module, MaxoutActivation)]
     assert len(found) == 12
-    assert {(module.slopes.shape[1], module.dim) for module in found} == {(3072, -1)}
+    assert {module.shape for module in found} == {(3072,)}
 
 
 def test_normalisations_come_where_there_is_none() -> None:
@@ -116,3 +117,37 @@ def test_a_dropout_comes_in_front_of_the_classifier_where_there_is_none() -> Non
     alone = nn.Sequential(nn.Conv2d(3, 3, 8), nn.Flatten(), nn.Linear(3, 4), nn.Linear(4, 2))
     apply_parts(alone, Parts(dropout=0.4), input_shape=SHAPE)
     assert [type(module) for module in alone[3]] == [nn.Dropout, nn.Linear]
+
+
+@pytest.mark.parametrize("name", ["densenet-121", "preact-resnet-110"])
+def test_without_normalisations_activations_leave_what_others_read(name: str) -> None:
+    """They stand first in these blocks, where what they are given goes into the sum or the concatenation as well."""
+    torch.manual_seed(0)
+    sizes: dict[str, Any] = {"classes": 5, "input_shape": (3, 16, 16), "depth": 0.1, "width": 0.25}
+    network = nas.build(name, **sizes, parts=Parts(normalization="none"))
+    changed: list[str] = []
+    for place, module in network.named_modules():
+        if isinstance(module, nn.ReLU):
+            before: dict[str, torch.Tensor] = {}
+            module.register_forward_pre_hook(lambda _, given, kept=before: kept.update(x=given[0].detach().clone()))
+            module.register_forward_hook(
+                lambda _, given, result, kept=before, place=place: (
+                    None if torch.equal(given[0], kept["x"]) else changed.append(place)
+                )
+            )
+    functional.cross_entropy(network(torch.randn(4, 3, 16, 16)), torch.tensor([0, 1, 2, 3])).backward()
+    assert changed == []
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in network.parameters())
+
+
+def test_instance_normalisation_of_single_positions_is_refused() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 8), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
+    with pytest.raises(InvalidInputError, match="maps of a single one"):
+        apply_parts(network, Parts(normalization="instance"), input_shape=(3, 8, 8))
+
+
+def test_dropout_stands_in_front_of_a_convolution_that_gives_the_classes() -> None:
+    network = nas.build("alphago-policy-128", input_shape=(48, 9, 9), parts=Parts(dropout=0.3), width=0.1)
+    layers = [module for module in network.modules() if isinstance(module, nn.Dropout | nn.Conv2d)]
+    assert [type(module) for module in layers[-3:]] == [nn.Conv2d, nn.Dropout, nn.Conv2d]
+    assert layers[-2].p == 0.3

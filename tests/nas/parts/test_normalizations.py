@@ -7,7 +7,13 @@ import torch
 from torch import nn
 
 from nas.errors import UnknownNameError
-from nas.parts.normalizations import NORMALIZATIONS, local_response, make_normalization, normalize_weights
+from nas.parts.normalizations import (
+    NORMALIZATIONS,
+    WEIGHT_NORMALIZATIONS,
+    local_response,
+    make_normalization,
+    normalize_weights,
+)
 
 # over which of (batch, groups, channels of a group, height, width) a mean is taken, with 4 groups
 DIMENSIONS = {"batch": (0, 3, 4), "layer": (1, 2, 3, 4), "instance": (3, 4), "group": (2, 3, 4)}
@@ -81,3 +87,25 @@ def test_attention_s_inner_layer_is_left() -> None:
     normalize_weights(nn.Sequential(attention), "weight")
     x = torch.zeros(3, 1, 4)
     assert attention(x, x, x)[0].shape == (3, 1, 4)
+
+
+@pytest.mark.parametrize("name", WEIGHT_NORMALIZATIONS)
+def test_layers_that_begin_at_zero_stay_finite_and_learn(name: str) -> None:
+    """A vision transformer's classifier does; zero has no direction, and no multiple of it the singular value 1."""
+    torch.manual_seed(0)
+    layer = nn.Linear(5, 3, bias=False)
+    nn.init.zeros_(layer.weight)
+    normalize_weights(layer, name)
+    x = torch.randn(4, 5)
+    if name == "weight":
+        assert torch.equal(layer(x), torch.zeros(4, 3))
+    layer(x).sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+    assert any(p.grad.abs().max() > 0 for p in layer.parameters() if p.grad is not None)
+
+
+def test_a_row_of_zeros_keeps_the_others_as_they_are() -> None:
+    layer, x = nn.Linear(5, 3), torch.randn(4, 5)
+    nn.init.zeros_(layer.weight[1])
+    before = layer(x)
+    torch.testing.assert_close(normalize_weights(layer, "weight")(x), before)

@@ -8,18 +8,25 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
+from torchvision.ops import SqueezeExcitation
 
 import nas
 from controllers.trial import Measurement, Record, Trial
+from nas.building import count_architecture
 from nas.config import SearchConfig
+from nas.data import load_data
 from nas.errors import InvalidInputError, NASError
+from nas.evaluators.training_evaluator import build_seeded
 from nas.journal import read_journal
+from nas.parts import Parts
 from nas.scaling import grid as grid_module
 from nas.scaling.dimensions import Scaler, make_scaler
 from nas.scaling.grid import Enumeration, Point, PointSpace, TrainedPoint, summarize
 from nas.scaling.laws import PUBLISHED, SINGLE, Coefficients
 from nas.scaling.members import Accuracy
 from nas.scaling.training import BAND, Training, ablation_points, choose, grid_points, train_grid, train_points
+from nas.training.recipe import get_recipe
 from nas.watching import Watcher
 from search_spaces.architecture import Complexity
 
@@ -60,6 +67,21 @@ def test_points_are_networks_of_a_space() -> None:
     blueprint = replace(space.points[1].blueprint, network=architecture)
     assert space.complexity(blueprint) == nas.complexity(space.points[1].blueprint)
     assert sum(p.numel() for p in space.build(blueprint).parameters()) == space.complexity(blueprint).params
+
+
+def test_a_point_s_parts_are_put_in_once_and_those_that_look_at_images_see_them() -> None:
+    parts = Parts(attention="se", initialization="lsuv")
+    blueprint = nas.get_blueprint("resnet-18", input_shape=(1, 8, 8), classes=10, width=0.125, parts=parts)
+    space, data = PointSpace([Point("with parts", blueprint)], seeds=1), load_data("digits").for_search()
+    point = replace(blueprint, network=space.architecture((0, 0)))
+    network = build_seeded(space, point, data=data, recipe=get_recipe("proxy"), seed=0)
+    assert sum(isinstance(module, SqueezeExcitation) for module in network.modules()) == 8  # basic blocks
+    assert count_architecture(space, point) == nas.complexity(blueprint)
+    given: list[float] = []
+    first = next(module for module in network.modules() if isinstance(module, nn.Conv2d))
+    first.register_forward_hook(lambda layer, images, output: given.append(float(output.detach().var())))
+    network.eval()(data.normalise(data.train.images[: get_recipe("proxy").batch_size]))
+    assert given == [pytest.approx(1, abs=0.1)]
 
 
 def test_points_that_round_to_one_network_are_trained_once(trained: list[int], tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_without_chance_both_end_alike(data) -> None:  # type: ignore[no-untyped
     """One batch of all images, unchanged: the order in a batch does not matter, so nothing is left to chance."""
     recipe = replace(STREAM.recipe, epochs=3, batch_size=len(data.train), augment=False, decayed="all")
     (trial,) = STREAM.trials(1)
-    network = build_seeded(STREAM.search_space, STREAM.blueprint(trial, data), recipe=recipe, seed=1)
+    network = build_seeded(STREAM.search_space, STREAM.blueprint(trial, data), data=data, recipe=recipe, seed=1)
     source, weights = plain_source(network, data), {k: v.clone() for k, v in network.state_dict().items()}
     train(network, data, recipe=recipe, seed=2)
     clock = PhaseClock()
@@ -44,7 +44,7 @@ def test_what_the_loop_has_not_is_refused(data) -> None:  # type: ignore[no-unty
 
 def test_first_weights_are_the_engines(data) -> None:  # type: ignore[no-untyped-def]
     (trial,) = STREAM.trials(1)
-    network = build_seeded(STREAM.search_space, STREAM.blueprint(trial, data), recipe=STREAM.recipe, seed=1)
+    network = build_seeded(STREAM.search_space, STREAM.blueprint(trial, data), data=data, recipe=STREAM.recipe, seed=1)
     names: dict[str, object] = {}
     exec(compile(plain_source(network, data), "network.py", "exec"), names)
     plain = names["build"]()  # type: ignore[operator]

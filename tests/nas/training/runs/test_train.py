@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+import torchvision
 from safetensors.torch import load_file
 from torch import nn
 
@@ -87,6 +88,7 @@ def test_a_training_repeats_itself(run: TrainedRun, tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 import torch
+import torchvision
 torch.set_num_threads(1)
 from nas.training.optimizers import Optimizers
 import nas.training.runs.session as session
@@ -324,8 +326,6 @@ def test_fine_tuning_begins_with_the_old_weights(run: TrainedRun, tmp_path: Path
 
 def test_pretrained_weights_are_torchvision_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """At 32 pixels with a file in the place of the download; the classifier is new, the normalisation ImageNet's."""
-    import torchvision
-
     from nas.training.seeding import seeded
 
     with seeded(0):
@@ -353,6 +353,31 @@ def test_pretrained_weights_are_torchvision_s(tmp_path: Path, monkeypatch: pytes
     assert run.best.mean == pytest.approx((0.485, 0.456, 0.406))
     with pytest.raises(InvalidInputError, match="try --resolution 224"):
         train("resnet-18", **{**settings, "resolution": 32}, out=tmp_path / "small")
+    assert not (tmp_path / "small").exists()
+
+
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_a_file_of_torchvision_s_is_taken_as_it_is(wrapped: bool, tmp_path: Path) -> None:
+    """As `torch.save` writes it, alone or beside an optimizer's state; its 1,000 classes give way to the data's."""
+    from nas.training.seeding import seeded
+
+    with seeded(0):
+        theirs = torchvision.models.squeezenet1_1().state_dict()
+    torch.save({"model": theirs, "epoch": 3} if wrapped else theirs, tmp_path / "squeezenet.pth")
+    run = train(
+        "squeezenet-1.1",
+        data="folder",
+        data_root=_pictures(tmp_path / "pictures"),
+        resolution=224,
+        weights=str(tmp_path / "squeezenet.pth"),
+        mode="features",
+        recipe_changes={"epochs": 1, "batch_size": 4},
+        out=tmp_path / "run",
+    )
+    names = [name for name in build_blueprint(run.blueprint).state_dict() if not name.startswith("classifier")]
+    new, old = weights(run.folder), list(theirs.values())
+    assert all(torch.equal(new[name], tensor) for name, tensor in zip(names, old, strict=False))
+    assert run.best.mean == pytest.approx((0.485, 0.456, 0.406))
     assert not (tmp_path / "small").exists()
 
 
@@ -405,6 +430,7 @@ def test_a_users_own_space_is_trained_from_its_copy(tmp_path: Path) -> None:
         train(searched.folder, recipe_changes={"epochs": 2}, out=tmp_path / "run", watcher=TrainWatcher(trained=stop))
     code = f"""
 import torch
+import torchvision
 torch.set_num_threads(1)
 from nas.training.runs.running import resume_training
 print(len(resume_training({str(tmp_path / "run")!r}).epochs))
@@ -467,6 +493,33 @@ def test_a_mistake_is_one_line(cli: Callable[..., Any], tmp_path: Path, argument
     assert said in answer.err
     assert len(answer.err.strip().splitlines()) == 1
     assert not (tmp_path / "never").exists()
+
+
+def test_weights_and_layers_that_do_not_fit_leave_no_folder(cli: Callable[..., Any], tmp_path: Path) -> None:
+    def refused(network: str, *arguments: object) -> str:
+        answer = cli("train", network, "--train-limit", 50, *arguments, "--out", tmp_path / "never")
+        assert (answer.code, len(answer.err.splitlines())) == (2, 1), answer.err
+        assert not (tmp_path / "never").exists()
+        return str(answer.err)
+
+    torch.save(nas.build("lenet-5-modern", input_shape=(1, 8, 8), classes=10).state_dict(), tmp_path / "lenet.pt")
+    torch.save(nas.build("squeezenet-1.1", input_shape=(1, 8, 8), classes=7).state_dict(), tmp_path / "squeezenet.pt")
+    torch.save(torchvision.models.squeezenet1_1().state_dict(), tmp_path / "theirs.pt")
+    torch.save([1, 2], tmp_path / "list.pt")
+    whole = (tmp_path / "lenet.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    given = ("lenet-5-modern", "--weights", tmp_path / "lenet.pt")
+    assert "unknown layer with weights '99'" in refused(*given, "--freeze-until", 99)
+    assert "0.weight is missing" in refused("lenet-5", "--weights", tmp_path / "squeezenet.pt")
+    assert "features.0.0.weight is missing" in refused("squeezenet-1.1", *given[1:])
+    of_colours = refused("squeezenet-1.1", "--weights", tmp_path / "theirs.pt")
+    assert "for images of 3 channels, and these have 1" in of_colours
+    for name in ("list.pt", "cut.pt"):
+        assert "cannot read weights from" in refused("lenet-5-modern", "--weights", tmp_path / name)
+    tuned = cli("train", *given, "--train-limit", 50, "--epochs", 3, "--freeze-until", 2, "--out", tmp_path / "tuned")
+    assert tuned.code == 0, tuned.err
+    new, old = weights(tmp_path / "tuned"), torch.load(tmp_path / "lenet.pt", weights_only=True)
+    assert [name for name in old if torch.equal(new[name], old[name])] == ["0.weight", "0.bias", "2.weight", "2.bias"]
 
 
 def test_the_command_trains_and_goes_on(cli: Callable[..., Any], tmp_path: Path) -> None:
