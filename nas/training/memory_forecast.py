@@ -177,7 +177,8 @@ class _Step:
         self._network.eval()
         last = copied(self._network.state_dict()) if self._average and self._recipe.watches_validation else {}
         with torch.no_grad():
-            images, _ = self._batch(count)
+            given = torch.zeros(1, *self._shape, dtype=torch.uint8, device=self._device)  # a view of the split's bytes
+            images = self._prepare(given.expand(count, -1, -1, -1))
             logits = self._network(images)
             if self._recipe.flip_test:
                 logits = logits + self._network(images.flip(3))
@@ -185,12 +186,13 @@ class _Step:
         del last, best
 
     def _batch(self, count: int) -> tuple[Tensor, Tensor]:
-        """Return prepared images and labels; their bytes live on until the next, as the loop's do."""
-        channels = self._shape[0]
-        self._bytes = torch.zeros(count, *self._shape, dtype=torch.uint8, device=self._device)
-        even = (0.5,) * channels
-        images = normalise_bytes(self._bytes, mean=even, std=even).contiguous(memory_format=torch.channels_last)
-        return images, torch.zeros(count, dtype=torch.long, device=self._device)
+        """Return prepared images and labels."""
+        drawn = torch.zeros(count, *self._shape, dtype=torch.uint8, device=self._device)
+        return self._prepare(drawn), torch.zeros(count, dtype=torch.long, device=self._device)
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        even = (0.5,) * self._shape[0]
+        return normalise_bytes(images, mean=even, std=even).contiguous(memory_format=torch.channels_last)
 
     def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
         smoothing = self._recipe.label_smoothing

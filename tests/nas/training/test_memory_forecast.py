@@ -16,6 +16,7 @@ from nas.training.memory_forecast import TrainingMemory, forecast_memory
 from nas.training.recipe import Recipe
 from nas.training.training_loop import Training
 from search_spaces.architecture import Blueprint
+from search_spaces.fast_convolutions import CHUNK_BYTES
 from search_spaces.nasnet import cell_space
 
 SPACE = cell_space("nasnet:blocks=2")
@@ -122,11 +123,14 @@ def allocated_peak(network: Callable[[], nn.Module], recipe: Recipe) -> int:
     return int(np.cumsum([event.nbytes() for event in sorted(events, key=lambda event: event.start_ns())]).max())
 
 
-@pytest.mark.parametrize("network", [random_cells, ReadsContents])
+@pytest.mark.parametrize(("network", "workspace"), [(random_cells, 2 * CHUNK_BYTES), (ReadsContents, 16_384)])
 @pytest.mark.parametrize("changes", [{}, {"accumulation": 2, "average": 0.9, "patience": 3, "optimizer": "adamw"}])
-def test_forecast_is_what_the_allocator_hands_out(network: Callable[[], nn.Module], changes: dict[str, Any]) -> None:
+def test_forecast_is_what_the_allocator_hands_out_less_the_workspace_of_kernels(
+    network: Callable[[], nn.Module], workspace: int, changes: dict[str, Any]
+) -> None:
     recipe = PLAIN.with_changes(changes)
     measured = allocated_peak(network, recipe)
     memory = forecast_memory(network, (1, 8, 8), recipe=recipe, validation_images=2 * BATCH)
-    assert memory.peak == pytest.approx(measured, rel=0.05)
+    one_image = 64  # of bytes, of which the forecast's validation images are views
+    assert memory.peak - one_image <= measured <= memory.peak + workspace
     assert memory.needed > measured
