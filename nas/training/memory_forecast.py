@@ -27,8 +27,8 @@ from nas.training.training_loop import Outputs
 from search_spaces.counting import plain_operators, tensors_in, without_weights
 
 Shape = tuple[int, int, int]
-# What kernels and allocators take beyond the tensors, as a share and in bytes: the largest seen over 88 networks on a
-# CPU was 0.9 % or 1 MiB, results/tables/memory_forecast.md. A GPU's is unmeasured.
+# What kernels take beyond the tensors, as a share and in bytes: the largest seen over 27 trainings on a CPU was 2.2 %
+# (15 MiB of ResNet-18 at 694), results/tables/memory_forecast.md. A GPU's is unmeasured.
 MARGIN_SHARE = 0.05
 MARGIN_BYTES = 8 * 2**20
 
