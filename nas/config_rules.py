@@ -32,7 +32,7 @@ TABLE_SETTINGS = ("report_metric", "seconds_metric", "fidelities")
 def flag(name: str) -> str:
     """Return a setting's name as the command line spells it."""
     if name == "constraints":
-        return "the bounds of params and macs"
+        return "the bounds of params, macs and memory"
     renamed = {"fidelities": "fidelity", "costs": "cost", "recipe_changes": "recipe-set"}
     renamed |= {"trial_memory_bytes": "trial-memory"}
     return f"--{renamed.get(name, name).replace('_', '-')}"

@@ -17,6 +17,7 @@ from nas.errors import InvalidInputError, UnknownNameError
 from nas.evaluators.evaluator import Evaluator
 from nas.evaluators.training_evaluator import TrainingEvaluator
 from nas.finalizing import FOLDER, finalize, load_stored
+from nas.memory_bounds import memory_check
 from nas.priors import score_prior
 from nas.problem import Problem
 from nas.progress import short_count
@@ -73,7 +74,8 @@ class ImageProblem(Problem):
             )
 
         check_device(config.device)
-        screen = Screen(space, config.constraints, blueprint)
+        memory = memory_check(config, space, validation_images=len(data.validation))
+        screen = Screen(space, config.constraints, blueprint, memory)
         return cls(config, data, screen, screen.preview(config.seed))
 
     def describe(self) -> list[str]:

@@ -18,6 +18,7 @@ from nas.commands.search_flags import (
     Failures,
     Folder,
     Gpus,
+    MaxMemory,
     Number,
     Pin,
     Root,
@@ -97,6 +98,7 @@ def search(
     max_params: Annotated[Count, count("Most parameters, like 1.5M.")] = None,
     min_macs: Annotated[Count, count("Fewest MACs an image.")] = None,
     max_macs: Annotated[Count, count("Most MACs an image.")] = None,
+    max_memory: MaxMemory = None,
     table: TableFile = None,
     report_metric: Annotated[Text, option("Column of the table to report of the chosen row.")] = None,
     fidelity: Annotated[

@@ -82,13 +82,22 @@ TrialMemory = Annotated[
         "--trial-memory",
         parser=parse_bytes,
         metavar="SIZE",
-        help="Stop a network whose worker takes more memory, such as 2GB, and count it as failed.",
+        help="Stop a network whose worker takes more memory, such as 2GB; do not begin one that surely will.",
     ),
 ]
 Pin = Annotated[bool, typer.Option("--pin", help="Give each Ray worker processors of its own.")]
 Root = Annotated[Folder, option("Folder that holds the data set's files.")]
 TableFile = Annotated[Folder, option("Look results up in a table of measured networks, .npz; nothing is trained.")]
-BOUNDS = ("min_params", "max_params", "min_macs", "max_macs")
+MaxMemory = Annotated[
+    Whole,
+    typer.Option(
+        "--max-memory",
+        parser=parse_bytes,
+        metavar="SIZE",
+        help="Most memory of a training step, such as 2GB, foretold: beyond it nothing is trained.",
+    ),
+]
+BOUNDS = ("min_params", "max_params", "min_macs", "max_macs", "max_memory")
 PATHS = ("data_root", "table")
 
 
