@@ -16,6 +16,8 @@ import torch
 
 _SYNCHRONIZES = "synchronizing CUDA operation"  # in what torch warns of; see `torch.cuda.set_sync_debug_mode`
 
+_PROTOTYPE = "Synchronization debug mode is a prototype"  # what torch says of that mode itself
+
 
 class CaptureError(Exception):
     """A function cannot be recorded; everything is as it was before."""
@@ -64,12 +66,14 @@ class CudaCapture(Capture):
     def record(self, function: Callable[[], None]) -> Callable[[], None]:
         """Capture a function; the device's default generator is torch's to register with the graph."""
         graph, generator = torch.cuda.CUDAGraph(), torch.cuda.default_generators[self._index]
-        kept = generator.clone_state()
+        kept, current = generator.clone_state(), torch.cuda.current_stream(self._device)
         try:
             with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
                 function()
         except RuntimeError as error:
-            generator.graphsafe_set_state(kept)  # a failed capture leaves the old state marked as being captured
+            # a failed capture leaves its stream in force, and the generator's old state marked as being captured
+            torch.cuda.set_stream(current)
+            generator.graphsafe_set_state(kept)
             raise CaptureError(str(error).strip().splitlines()[0]) from error
         replay: Callable[[], None] = graph.replay
         return replay
@@ -97,7 +101,8 @@ def _noting_waits() -> Iterator[list[warnings.WarningMessage]]:
         finally:
             torch.cuda.set_sync_debug_mode(mode)
     for warning in caught:
-        if _SYNCHRONIZES in str(warning.message):
+        text = str(warning.message)
+        if _SYNCHRONIZES in text:
             waits.append(warning)
-        else:
+        elif _PROTOTYPE not in text:
             warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)

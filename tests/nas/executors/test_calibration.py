@@ -13,6 +13,7 @@ from controllers.trial import Trial
 from nas.data import ImageData, Split
 from nas.evaluators.training_evaluator import TrainingEvaluator
 from nas.executors.calibration import RATE, Load, Rehearsal, best_count, calibrate, choose_workers, measure_load
+from nas.executors.child_executor import ChildExecutor
 from nas.training.recipe import Recipe
 from search_spaces.architecture import Blueprint
 from search_spaces.nasnet import cell_space
@@ -69,3 +70,21 @@ def test_processes_are_measured_together() -> None:
     load = measure_load(evaluator(), 2)
     assert load.steps_per_s > 2
     assert load.memory_share == 0
+
+
+@pytest.mark.slow
+def test_trainings_in_processes_come_to_what_they_come_to_one_after_the_other() -> None:
+    """Bit for bit, whoever trains them and whatever was trained there before."""
+    given, rng = evaluator(), np.random.default_rng(2)
+    trials = [Trial(number, SPACE.sample(rng)) for number in range(4)]
+    results = []
+    for workers in (None, 2):
+        executor = ChildExecutor(given, workers=workers)
+        for trial in trials:
+            executor.submit(trial)
+        done: dict[int, float] = {}
+        while len(done) < len(trials):
+            done |= {one.trial.number: one.measurement.metrics["val_loss"] for one in executor.wait(10.0)}
+        executor.close()
+        results.append(done)
+    assert results[0] == results[1]
