@@ -23,7 +23,7 @@ from nas.training.averaging import Average, copied
 from nas.training.measuring import EVALUATION_BATCH
 from nas.training.optimizers import make_optimizer
 from nas.training.recipe import Recipe
-from nas.training.training_loop import Outputs
+from nas.training.step import Outputs
 from search_spaces.counting import plain_operators, tensors_in, without_weights
 
 Shape = tuple[int, int, int]
