@@ -75,31 +75,38 @@ class _Dense(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, geometry: Geometry) -> Tensor:
-        where = _positions(geometry)
         images = x.permute(0, 2, 3, 1).reshape(len(x), geometry.rows)
-        matrix = weight.new_zeros(geometry.rows * geometry.columns)
-        matrix.index_copy_(0, where.entries, weight.reshape(-1).index_select(0, where.weights))
-        matrix = matrix.view(geometry.rows, geometry.columns)
-        ctx.save_for_backward(images, matrix)
+        ctx.save_for_backward(images, weight)  # and not the matrix, which is larger and quickly made again
         ctx.geometry = geometry
-        return (images @ matrix).view(len(x), *geometry.output_size, geometry.shape[0]).permute(0, 3, 1, 2)
+        product = images @ _matrix(weight, geometry)
+        return product.view(len(x), *geometry.output_size, geometry.shape[0]).permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        images, matrix = ctx.saved_tensors
+        images, weight = ctx.saved_tensors
         geometry: Geometry = ctx.geometry
         outer = grad.permute(0, 2, 3, 1).reshape(len(grad), geometry.columns)
         grad_x = grad_weight = None
         if ctx.needs_input_grad[0]:
             channels = geometry.shape[1] * geometry.groups
-            grad_x = (outer @ matrix.t()).view(len(grad), *geometry.size, channels).permute(0, 3, 1, 2)
+            grad_x = (
+                (outer @ _matrix(weight, geometry).t()).view(len(grad), *geometry.size, channels).permute(0, 3, 1, 2)
+            )
         if ctx.needs_input_grad[1]:
             where = _positions(geometry)
             acting = (images.t() @ outer).view(-1).index_select(0, where.entries)
             total = acting.new_zeros(geometry.shape).view(-1).index_add_(0, where.weights, acting)
             grad_weight = total.view(geometry.shape)
         return grad_x, grad_weight, None
+
+
+def _matrix(weight: Tensor, geometry: Geometry) -> Tensor:
+    """Return T, (h w c_in, h' w' c_out)."""
+    where = _positions(geometry)
+    matrix = weight.new_zeros(geometry.rows * geometry.columns)
+    matrix.index_copy_(0, where.entries, weight.reshape(-1).index_select(0, where.weights))
+    return matrix.view(geometry.rows, geometry.columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

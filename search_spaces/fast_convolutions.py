@@ -171,4 +171,5 @@ def _is_pointwise(conv: nn.Conv2d) -> bool:
 
 
 def _suits(x: Tensor) -> bool:
-    return x.device.type == "cpu" and x.dtype == torch.float32 and x.is_contiguous(memory_format=torch.channels_last)
+    plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
+    return plain and x.is_contiguous(memory_format=torch.channels_last)

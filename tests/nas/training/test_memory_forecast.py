@@ -115,6 +115,7 @@ def allocated_peak(network: Callable[[], nn.Module], recipe: Recipe) -> int:
     images = torch.randint(0, 256, (2 * BATCH, 1, 8, 8), dtype=torch.uint8, generator=generator)
     split = Split(images, torch.arange(len(images)) % 3)
     data = ImageData("noise", split, split, None, ("a", "b", "c"))
+    Training(network(), data, recipe=recipe, seed=0, validates=True).run_epoch()  # what is made once a process
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         training = Training(network(), data, recipe=recipe, seed=0, validates=True)
         training.run_epoch()
