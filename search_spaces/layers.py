@@ -147,8 +147,11 @@ def _module(layer: Layer, normalization: Normalization) -> nn.Module:
 
 @lru_cache(maxsize=4096)
 def _template(layer: Relu | Conv | Norm | Pool, normalization: Normalization) -> nn.Module:
-    """Return a layer of torch, on the CPU whatever the default device; its copies are what networks are made of."""
-    with torch.device("cpu"):
+    """Return a layer of torch, on the CPU whatever the default device; its copies are what networks are made of.
+
+    Its own weights are nobody's, and drawn without a trace: a network must not depend on which ones were built before.
+    """
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         return use_fast_convolutions(_single_module(layer, normalization))
 
 

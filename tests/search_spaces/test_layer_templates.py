@@ -44,3 +44,17 @@ def test_a_copy_is_made_on_the_default_device() -> None:
     with torch.device("meta"):
         copies = [copy_layer(template), copy_layer(normalisation)]
     assert all(tensor.is_meta for copied in copies for tensor in copied.state_dict().values())
+
+
+def test_a_network_does_not_depend_on_which_ones_were_built_before() -> None:
+    """The first network of a kind makes the templates, which draw weights of their own."""
+    from search_spaces.layers import Conv, Norm, Normalization, _template, layers_module
+
+    _template.cache_clear()
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        module = layers_module((Conv(3, 4, (3, 3)), Norm(4)), Normalization())
+        drawn.append((next(module.parameters()).clone(), torch.rand(3)))
+    assert torch.equal(drawn[0][0], drawn[1][0])
+    assert torch.equal(drawn[0][1], drawn[1][1])

@@ -73,17 +73,17 @@ def test_weights_in_the_folder_score_what_the_table_says(tmp_path: Path, views: 
 
 def test_memory_that_ends_halves_the_parts_of_a_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A card that takes 10 images at once; the batch, and so what is compared, stays; the table says so."""
-    from nas.training.training_loop import Training
+    from nas.training.step import TrainingStep
 
-    loss = Training._loss
+    loss = TrainingStep._loss
 
-    def small_card(training: Training, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def small_card(training: TrainingStep, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if len(images) > 10:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return loss(training, images, labels)
 
     expected = carry_out(["lenet-5"], tmp_path / "large", recipe_changes={"epochs": 2, "batch_size": 32})
-    monkeypatch.setattr(Training, "_loss", small_card)
+    monkeypatch.setattr(TrainingStep, "_loss", small_card)
     result = carry_out(["lenet-5"], tmp_path / "small", recipe_changes={"epochs": 2, "batch_size": 32})
     assert result.rows[0].note == "its batches were computed in up to 4 parts, for the memory there was"
     assert not result.rows[0].failures

@@ -28,6 +28,7 @@ from nas.training.runs.run import TrainedRun, load_trained
 from nas.training.runs.running import resume_training, train
 from nas.training.runs.session import CHECKPOINT, TrainWatcher
 from nas.training.runs.source import find_source
+from nas.training.step import TrainingStep
 from nas.training.training_loop import Training
 
 # All that carries over from epoch to epoch: momentum, the average, the best weights; and all that draws.
@@ -201,16 +202,16 @@ def test_memory_that_ends_halves_the_parts_and_not_the_batch(tmp_path: Path, mon
         "recipe_changes": {"epochs": 2, "batch_size": 32, "learning_rate": 0.01},
     }
     undisturbed = train("lenet-5", **settings, out=tmp_path / "undisturbed")
-    loss, calls = Training._loss, 0
+    loss, calls = TrainingStep._loss, 0
 
-    def small_card(training: Training, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    def small_card(training: TrainingStep, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         nonlocal calls
         calls += 1
         if calls > 4 and len(images) > 10:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
         return loss(training, images, labels)
 
-    monkeypatch.setattr(Training, "_loss", small_card)
+    monkeypatch.setattr(TrainingStep, "_loss", small_card)
     said: list[str] = []
     run = train("lenet-5", **settings, out=tmp_path / "small", watcher=TrainWatcher(said=said.append))
     assert run.accumulation == 4
@@ -224,7 +225,7 @@ def test_a_network_that_never_fits_is_told_of(tmp_path: Path, monkeypatch: pytes
     def no_memory(*arguments: object) -> None:
         raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes")
 
-    monkeypatch.setattr(Training, "_loss", no_memory)
+    monkeypatch.setattr(TrainingStep, "_loss", no_memory)
     with pytest.raises(NASError, match="even with a batch of 1 image"):
         train("lenet-5", train_limit=100, recipe_changes={"epochs": 1, "batch_size": 4}, out=tmp_path / "none")
 
@@ -483,7 +484,7 @@ def test_python_refuses_unknown_arguments() -> None:
         (["lenet-5", "--device", "tpu9"], "--device is cpu, cuda or cuda:N"),
         (["missing/blueprint.json"], "there is no file or folder"),
         (["tests"], "holds neither a search, nor a training, nor a stored network"),
-        (["timm:vit_tiny_patch16_224"], "cannot be trained on digits: images of 1 x 8 x 8: "),
+        (["timm:vit_tiny_patch16_224"], "made for 224 x 224 pixels, cannot take 8: "),
         (["lenet-5", "--threads", "0"], "--threads must be a whole number >= 1"),
     ],
 )
