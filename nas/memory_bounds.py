@@ -44,7 +44,7 @@ class MemoryBound:
 @final
 @dataclass(frozen=True, slots=True)
 class MemoryCheck:
-    """Decides by a forecast, half a second of processor time each, whether networks can be trained at all.
+    """Decides by a forecast, 0.1 to 2 s of processor time each, whether networks can be trained at all.
 
     Attributes:
         space: builds the networks.

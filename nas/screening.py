@@ -1,6 +1,6 @@
 """Constraints on what a network may cost, checked from shapes before anything is trained.
 
-Counts take a millisecond; the memory of a training takes half a second (`nas.memory_bounds`) and is asked for last.
+Counts take a millisecond; the memory of a training takes 0.1 to 2 s (`nas.memory_bounds`) and is asked for last.
 """
 
 from __future__ import annotations

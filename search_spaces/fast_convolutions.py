@@ -142,7 +142,7 @@ def depthwise_weight_gradient(
         taps = functional.conv2d(
             _as_one_image(part), _as_kernels(part_grad), None, dilation, padding, stride, len(part) * channels
         )[0, :, : kernel[0], : kernel[1]]  # with a stride, pixels at the end that no tap saw would give more
-        total += taps.permute(1, 2, 0).unflatten(2, (len(part), channels)).sum(2)
+        total += taps.permute(1, 2, 0).reshape(*kernel, len(part), channels).sum(2)
     return total.permute(2, 0, 1).unsqueeze(1)
 
 
