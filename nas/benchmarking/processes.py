@@ -17,6 +17,7 @@ import torch
 from nas.benchmarking.running import Bench, Run, Trace
 from nas.errors import NASError
 from nas.interrupts import deferred_interrupts
+from nas.training.threads import torch_threads
 
 OnRun = Callable[[int, int], None]
 
@@ -89,13 +90,9 @@ def _blocked_interrupts() -> Iterator[None]:
 
 
 def _carry_out_here(bench: Bench, runs: Sequence[Run], on_run: OnRun) -> list[Trace]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
     traces = []
-    try:
+    with torch_threads(1):
         for run in runs:
             traces.append(bench.carry_out(run))
             on_run(len(traces), len(runs))
-    finally:
-        torch.set_num_threads(threads)
     return traces

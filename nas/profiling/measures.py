@@ -5,8 +5,7 @@ from __future__ import annotations
 import copy
 import time
 import weakref
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from nas.errors import InvalidInputError
 from nas.profiling.trace import evaluation_mode, without_contents
+from nas.training.threads import torch_threads
 from search_spaces.counting import plain_operators, tensors_in
 
 Shape = tuple[int, int, int]
@@ -106,7 +106,7 @@ def measure_latency(
     place = find_device(device)
     network = _on(place, network)
     images = torch.zeros(batch, *input_shape, device=place)
-    with _threads(threads), evaluation_mode(network), torch.inference_mode():
+    with torch_threads(threads), evaluation_mode(network), torch.inference_mode():
         for _ in range(warmup):
             network(images)
         seconds = [_timed(lambda: network(images), place) for _ in range(repeats)]
@@ -271,16 +271,6 @@ def _wait(device: torch.device) -> None:
 
 def _describe(device: torch.device) -> str:
     return f"{device} ({torch.cuda.get_device_name(device)})" if device.type == "cuda" else str(device)
-
-
-@contextmanager
-def _threads(count: int | None) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _require(**numbers: int) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from nas.executors.executor import Executor
 from nas.executors.serial_executor import SerialExecutor
 from nas.training.clock import PHASES, PhaseClock
 from nas.training.device import check_device
+from nas.training.threads import torch_threads
 
 WARM_UP = 10**9  # number of the first training that does not count
 OnRound = Callable[[int, int], None]
@@ -62,6 +62,9 @@ class EngineOptions:
         for name in ("networks", "round_size"):
             if getattr(self, name) < 1:
                 raise InvalidInputError(f"--{name.replace('_', '-')} must be at least 1, got {getattr(self, name)}.")
+        for name in ("workers", "plain_threads"):
+            if (count := getattr(self, name)) is not None and count < 1:
+                raise InvalidInputError(f"--{name.replace('_', '-')} must be at least 1, got {count}.")
         if self.loader_workers < 0:
             raise InvalidInputError(f"--loader-workers must be at least 0, got {self.loader_workers}.")
 
@@ -117,7 +120,7 @@ def _executor(stream: Stream, data: ImageData, options: EngineOptions) -> Execut
 
 
 def _warm_up(executor: Executor, trial: Trial) -> None:
-    """Have every worker train a network once."""
+    """Train as many networks as there are workers, so that each has one to begin with."""
     count = executor.num_workers
     for i in range(count):
         executor.submit(replace(trial, number=WARM_UP + i))
@@ -125,7 +128,7 @@ def _warm_up(executor: Executor, trial: Trial) -> None:
 
 
 def _ours(executor: Executor, trials: Sequence[Trial], stream: Stream, data: ImageData) -> Side:
-    with _threads(1):  # of this process, where the executor is serial
+    with torch_threads(1):  # of this process, where the executor is serial
         begun = time.perf_counter()
         for trial in trials:
             executor.submit(trial)
@@ -155,7 +158,7 @@ def _collect(executor: Executor, count: int) -> dict[int, Measurement]:
 def _plainly(trials: Sequence[Trial], stream: Stream, data: ImageData, options: EngineOptions, *, threads: int) -> Side:
     """Train networks by the plain loop; writing their files is not its work and not counted."""
     clock, seconds, accuracies = PhaseClock(options.device), 0.0, []
-    with _threads(threads):
+    with torch_threads(threads):
         for trial in trials:
             seed = trial_seed(stream.seed, trial)
             network = build_seeded(
@@ -178,13 +181,3 @@ def _plainly(trials: Sequence[Trial], stream: Stream, data: ImageData, options: 
 
 def _steps(stream: Stream, data: ImageData) -> int:
     return stream.recipe.epochs * count_batches(len(data.train), stream.recipe.batch_size, drop_last=True)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

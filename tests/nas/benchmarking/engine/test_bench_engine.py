@@ -62,6 +62,8 @@ def test_the_command_trains_both_ways(cli: Callable[..., Any]) -> None:
         (("--size", "huge"), "unknown stream 'huge'"),
         (("--executor", "dask"), "unknown executor 'dask'"),
         (("--networks", 0), "--networks must be at least 1, got 0"),
+        (("--plain-threads", 0), "--plain-threads must be at least 1, got 0"),
+        (("--workers", 0), "--workers must be at least 1, got 0"),
         (("--epochs", 0), "epochs"),
         (("--data", "nothing"), "nothing"),
         (("--device", "tpu"), "--device is cpu, cuda or cuda:N, got 'tpu'"),
