@@ -137,7 +137,7 @@ class SearchLoop:
 
     def _fill(self, executor: Executor, limits: Limits, deadline: float | None) -> str:
         """Give every free worker a trial; return the reason when no more are to be started."""
-        while len(self._running) < executor.num_workers:
+        while len(self._running) < executor.capacity:
             reason = self._reason_to_stop(limits, deadline)
             if reason or self.progress.evaluated + len(self._running) >= limits.trials:
                 return reason

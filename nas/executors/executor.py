@@ -25,6 +25,11 @@ class Executor(ABC):
     def num_workers(self) -> int:
         """How many trials can be in work at once; may change while a search runs."""
 
+    @property
+    def capacity(self) -> int:
+        """How many trials to hand in at once: `num_workers`, or more where a trial should lie ready at a worker."""
+        return self.num_workers
+
     @abstractmethod
     def submit(self, trial: Trial) -> None:
         """Take a trial; it starts at once if fewer than `num_workers` are in work."""

@@ -7,45 +7,22 @@ given up as ``lost`` when it keeps killing its worker; that a node went away is 
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, final
 
 from controllers.trial import Measurement, Trial
 from nas.evaluators.evaluator import Evaluator
 from nas.executors.executor import Completion, Executor
 from nas.executors.limits import ATTEMPTS, lost
+from nas.executors.ray_calls import Call, Calls, Waiting
 from nas.executors.ray_cluster import RayOptions, connect, import_ray
 from nas.executors.ray_pool import CHECK_S, Member, Pool
 
 __all__ = ["ATTEMPTS", "RayExecutor", "RayOptions"]
 
 LOST_NODES = 20  # a trial whose node went away this often is given up: it may be what takes them down
-
-
-@dataclass(frozen=True, slots=True)
-class _Waiting:
-    """A trial in line: how often it took a worker down, and how often it went down with a node."""
-
-    trial: Trial
-    deaths: int = 0
-    lost_nodes: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """A trial in work: on which actor, and since when."""
-
-    waited: _Waiting
-    member: Member
-    begun: float
-
-    @property
-    def seconds(self) -> float:
-        """How long it has been in work."""
-        return time.monotonic() - self.begun
 
 
 @final
@@ -78,17 +55,22 @@ class RayExecutor(Executor):
         except BaseException:
             self.close()
             raise
-        self._queue: deque[_Waiting] = deque()
-        self._calls: dict[Any, _Call] = {}
+        self._queue: deque[Waiting] = deque()
+        self._calls = Calls()
 
     @property
     def num_workers(self) -> int:
         """Actors that the cluster has room for now, up to those asked for."""
         return self._workers.num_workers
 
+    @property
+    def capacity(self) -> int:
+        """One trial for each actor, and another that waits there while trials are brief."""
+        return self.num_workers * (2 if self._calls.are_brief else 1)
+
     def submit(self, trial: Trial) -> None:
         """Hand a trial to an idle actor, or put it in line."""
-        self._queue.append(_Waiting(trial))
+        self._queue.append(Waiting(trial))
         self._hand_out()
 
     def wait(self, timeout_s: float) -> list[Completion]:
@@ -97,7 +79,9 @@ class RayExecutor(Executor):
             return []
         self._workers.refresh()
         self._hand_out()
-        references = [*self._calls, *self._workers.references]
+        for call in self._calls.overdue_waits():
+            call.member.actor.recall.remote(call.waited.trial.number)
+        references = [*self._calls.references, *self._workers.references]
         ready, _ = self._ray.wait(references, num_returns=1, timeout=self._patience(timeout_s))
         completions = []
         for reference in ready:
@@ -124,33 +108,52 @@ class RayExecutor(Executor):
     def _patience(self, timeout_s: float) -> float:
         """Return how long to wait: up to the first time limit, and not so long that changes go unnoticed."""
         if self._limits.seconds is not None:
-            left = [self._limits.seconds - call.seconds for call in self._calls.values()]
+            left = [self._limits.seconds - call.seconds for call in self._calls.in_work.values()]
             timeout_s = min([timeout_s, *left])
         return max(0.0, min(timeout_s, CHECK_S))
 
     def _hand_out(self) -> None:
-        while self._queue and (member := self._workers.take()) is not None:
+        """Give trials to actors that idle; brief ones also to actors that will soon."""
+        while self._queue:
+            member = self._workers.take()
+            if member is None and self._calls.are_brief:
+                member = self._calls.lone_member()
+            if member is None:
+                return
             waited = self._queue.popleft()
-            reference = member.actor.evaluate.remote(waited.trial)
-            self._calls[reference] = _Call(waited, member, time.monotonic())
+            self._calls.add(member.actor.evaluate.remote(waited.trial), waited, member)
 
     def _collect(self, reference: Any) -> Completion | None:
         """Return a finished call's result, or None when its trial is to be tried again."""
-        call = self._calls.pop(reference)
+        known, member = self._ray.exceptions, self._calls[reference].member
         try:
-            measurement: Measurement = self._ray.get(reference)
-        except self._ray.exceptions.OutOfMemoryError as error:  # Ray's own watch over the node
-            self._workers.replace(call.member)
-            return _completion(call, Measurement("out_of_memory", seconds=call.seconds, error=str(error)))
-        except self._ray.exceptions.RayError as error:
+            measurement: Measurement | None = self._ray.get(reference)
+        except known.RayError as error:
+            first = self._calls.first_of(member)
+            if first != reference:  # the actor died with an earlier trial
+                return self._collect(first)
+            call = self._calls.pop(reference)
+            if isinstance(error, known.OutOfMemoryError):  # Ray's own watch over the node
+                self._replace(member)
+                return _completion(call, Measurement("out_of_memory", seconds=call.seconds, error=str(error)))
             return self._died(call, error)
-        self._workers.give_back(call.member)
+        call = self._calls.pop(reference)
+        if self._calls.first_of(member) is None:
+            self._workers.give_back(member)
+        if measurement is None:  # called back
+            self._queue.appendleft(call.waited)
+            return None
         return _completion(call, measurement)
 
-    def _died(self, call: _Call, error: Exception) -> Completion | None:
+    def _replace(self, member: Member) -> None:
+        """Kill an actor, and have what waited there wait here again."""
+        self._queue.extendleft(reversed(self._calls.drop_line(member)))
+        self._workers.replace(member)
+
+    def _died(self, call: Call, error: Exception) -> Completion | None:
         """Put a trial whose actor died back in line, unless it has been there too often."""
         with_node = self._workers.is_lost_with_node(call.member, error)
-        self._workers.replace(call.member)
+        self._replace(call.member)
         waited = call.waited
         if with_node:
             again = replace(waited, lost_nodes=waited.lost_nodes + 1)
@@ -170,21 +173,19 @@ class RayExecutor(Executor):
         if heavy is None:
             return None
         member, taken = heavy
-        guilty = [(key, call) for key, call in self._calls.items() if call.member is member]
-        if guilty and self._ray.wait([guilty[0][0]], timeout=0)[0]:  # it ended all the same
-            done = self._collect(guilty[0][0])
-            self._workers.replace(member)
-            return done
-        self._workers.replace(member)
-        if not guilty:
-            return None
-        key, call = guilty[0]
-        del self._calls[key]
-        return _completion(call, self._limits.outgrown(taken_bytes=taken, seconds=call.seconds))
+        guilty = self._calls.first_of(member)
+        done = None
+        if guilty is not None and self._ray.wait([guilty], timeout=0)[0]:  # it ended all the same
+            done = self._collect(guilty)
+        elif guilty is not None:
+            call = self._calls.pop(guilty)
+            done = _completion(call, self._limits.outgrown(taken_bytes=taken, seconds=call.seconds))
+        self._replace(member)
+        return done
 
     def _stop_overdue(self) -> list[Completion]:
         """Stop what has been in work for too long, by killing its process; what ended just now counts."""
-        late = [key for key, call in self._calls.items() if self._limits.is_over(seconds=call.seconds)]
+        late = [key for key, call in self._calls.in_work.items() if self._limits.is_over(seconds=call.seconds)]
         completions = []
         for reference in late:
             if self._ray.wait([reference], timeout=0)[0]:
@@ -192,10 +193,10 @@ class RayExecutor(Executor):
                 completions += [done] if done else []
                 continue
             call = self._calls.pop(reference)
-            self._workers.replace(call.member)
+            self._replace(call.member)
             completions.append(_completion(call, self._limits.timed_out(seconds=call.seconds)))
         return completions
 
 
-def _completion(call: _Call, measurement: Measurement) -> Completion:
+def _completion(call: Call, measurement: Measurement) -> Completion:
     return Completion(call.waited.trial, measurement, call.member.name)

@@ -17,6 +17,7 @@ from nas.evaluators.evaluator import Evaluator
 from nas.executors.ray_cluster import RayOptions, check_room, count_room
 from nas.executors.ray_worker import Started, Worker
 
+CONCURRENT_CALLS = 4  # a trial in work, one that waits for it, `watch`, and `recall`
 CHECK_S = 2.0  # between two looks at the nodes
 FAILED_STARTS = 3  # in a row, by an error: no worker can start
 DEAD_STARTS = 20  # in a row, of processes that simply died
@@ -75,7 +76,7 @@ class Pool:
             num_gpus=options.gpus_per_worker,
             max_restarts=0,
             max_task_retries=0,
-            max_concurrency=1 if options.limits.memory_bytes is None else 2,  # the second for `watch`
+            max_concurrency=CONCURRENT_CALLS,
         )(Worker)
         self._fit()
 
@@ -202,7 +203,8 @@ class Pool:
     def _pin(self, member: Member) -> None:
         taken = {other.place for other in self._members.values() if other.node == member.node and other is not member}
         member.place = next(place for place in range(len(taken) + 1) if place not in taken)
-        member.actor.pin.remote(member.place)  # before any trial: an actor's calls keep their order
+        pinned = member.actor.pin.remote(member.place)
+        self._ray.wait([pinned], timeout=CHECK_S)  # before any trial: an actor's calls run side by side
 
     def _drop(self, member: Member) -> None:
         self._ray.kill(member.actor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Worker:
         """Take the number of torch threads."""
         self._threads = threads
         self._evaluator: Evaluator | None = None
+        self._line = ThreadPoolExecutor(max_workers=1)  # one thread evaluates everything, with what it keeps for itself
+        self._in_line: dict[int, Future[Measurement]] = {}
 
     def prepare(self, evaluator: Evaluator) -> Started:
         """Keep the evaluator; its arrays stay in the node's object store, which all workers there read."""
@@ -46,10 +49,26 @@ class Worker:
         for thread in Path("/proc/self/task").iterdir():  # later ones inherit it
             os.sched_setaffinity(int(thread.name), own)
 
-    def evaluate(self, trial: Trial) -> Measurement:
-        """Return what came of a trial."""
+    def evaluate(self, trial: Trial) -> Measurement | None:
+        """Return what came of a trial once its turn came; None when it was called back before."""
+        future = self._line.submit(self._evaluate, trial)
+        self._in_line[trial.number] = future
+        try:
+            return future.result()
+        except CancelledError:
+            return None
+        finally:
+            del self._in_line[trial.number]
+
+    def recall(self, number: int) -> None:
+        """Have a trial that has not begun leave the line; does nothing to any other, and may be said again."""
+        if (future := self._in_line.get(number)) is not None:
+            future.cancel()
+
+    def _evaluate(self, trial: Trial) -> Measurement:
         assert self._evaluator is not None
-        torch.set_num_threads(self._threads)  # it holds for the calling thread
+        if torch.get_num_threads() != self._threads:  # setting it empties oneDNN's cache of prepared kernels
+            torch.set_num_threads(self._threads)  # it holds for the calling thread
         return evaluate_safely(self._evaluator, trial)
 
     def watch(self, limit_bytes: int) -> int:

@@ -62,6 +62,8 @@ def misbehave(how: str, attempt: int) -> None:
         raise RAISED[how]
     if how == "hang":
         time.sleep(600)
+    elif how == "take long":
+        time.sleep(6)
     elif how == "die" or (how == "die once" and attempt == 1):
         os._exit(7)
     elif how == "killed once" and attempt == 1:

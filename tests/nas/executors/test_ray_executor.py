@@ -14,6 +14,7 @@ from controllers.trial import Measurement, Trial
 from nas.errors import InvalidInputError, NASError
 from nas.executors.executor import Completion
 from nas.executors.limits import TrialLimits
+from nas.executors.ray_calls import RECENT
 from nas.executors.ray_executor import RayExecutor, RayOptions
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("ray_here")]
@@ -98,6 +99,42 @@ def test_pinned_workers_keep_to_processors_of_their_own(misbehaving: Make, trial
     assert {m.metrics["processors"] for m in done.values()} == {1}
     first = {(m.metrics["pid"], m.metrics["first_processor"]) for m in done.values()}
     assert len(first) == len({pid for pid, _ in first}) == len({place for _, place in first}) == 2
+
+
+def after_brief_ones(executor: RayExecutor, trials: list[Trial], drain: Drain) -> list[Completion]:
+    """Have the first trials teach the executor that trials are brief, then hand in the rest at once."""
+    assert executor.capacity == 2
+    for trial in trials[:RECENT]:
+        executor.submit(trial)
+    drain(executor, RECENT)
+    assert executor.capacity == 4
+    for trial in trials[RECENT:]:
+        executor.submit(trial)
+    return drain(executor, len(trials) - RECENT)
+
+
+def test_a_brief_trial_that_waits_behind_a_long_one_is_called_back(
+    misbehaving: Make, trials: Trials, drain: Drain, tmp_path: Path
+) -> None:
+    executor = RayExecutor(misbehaving({RECENT: "take long"}), RayOptions(2))
+    done = after_brief_ones(executor, trials(RECENT + 4), drain)
+    assert [c.trial.number for c in done][-1] == RECENT
+    assert all(c.measurement.ok for c in done)
+    assert len({c.worker for c in done[:-1]} & {done[-1].worker}) == 0
+    assert len(list(tmp_path.glob("begun-*"))) == RECENT + 4
+    assert executor.capacity == 2
+    executor.close()
+
+
+def test_what_waits_behind_a_trial_that_kills_its_worker_is_not_blamed(
+    misbehaving: Make, trials: Trials, drain: Drain, tmp_path: Path
+) -> None:
+    executor = RayExecutor(misbehaving({RECENT: "die"}, seconds=0.02), RayOptions(2))
+    done = {c.trial.number: c.measurement for c in after_brief_ones(executor, trials(RECENT + 8), drain)}
+    executor.close()
+    assert done.pop(RECENT).status == "lost"
+    assert all(measurement.ok for measurement in done.values())
+    assert len(list(tmp_path.glob("begun-*"))) == RECENT + 8 + 2  # the fatal one three times, all others once
 
 
 def test_wait_without_work_returns_at_once(misbehaving: Make) -> None:
