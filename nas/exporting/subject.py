@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -47,6 +48,15 @@ class Subject:
         """Return what the network gives."""
         with torch.no_grad():
             result: Tensor = self.network(images)
+        return result
+
+    def exact_logits(self, images: Tensor) -> Tensor | None:
+        """Return what a copy gives in double precision; None for a network that cannot be run so."""
+        try:
+            with torch.no_grad():
+                result: Tensor = copy.deepcopy(self.network).double()(images.double())
+        except Exception:  # whatever code raises that was written for float32
+            return None
         return result
 
 

@@ -24,6 +24,7 @@ from nas.exporting.formats import FORMATS
 from search_spaces.genotypes import CELLS, NETWORKS
 from search_spaces.registry import SPACES
 
+LIMIT = 1e-5  # beyond it, how far both are from double precision is told on stderr
 RUFF = ("--isolated", "--line-length", "120")
 
 
@@ -53,11 +54,31 @@ def main() -> None:
                     assert relative is not None, "onnxruntime is missing"
                     largest = float(subject.logits(subject.sample()).abs().max())
                     found[name].append((relative * largest, relative))
+                    if relative * largest > LIMIT:
+                        print(f"{case}: {rounding(subject, Path(folder), name)}", file=sys.stderr, flush=True)
                 if "python" in formats:
                     complaints += ruff_finds(Path(folder) / "network.py")
         most = [(max(a for a, _ in pairs), max(r for _, r in pairs)) for pairs in found.values()]
         cells = "".join(f" {absolute:.1e} | {relative:.1e} |" for absolute, relative in most)
         print(f"| {space} | {len(cases)} |{cells} {complaints if 'python' in formats else '-'} |", flush=True)
+
+
+def rounding(subject: Any, folder: Path, name: str) -> str:
+    """Say how far the network's own logits and those of its ONNX file are from those in double precision."""
+    images = subject.sample()
+    exact, ours = subject.exact_logits(images), subject.logits(images)
+    text = f"{name}, logits to {float(ours.abs().max()):.1f}; from double precision: ours {gap(ours, exact)}"
+    if name != "onnx":
+        return text
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(folder / "network.onnx"), providers=["CPUExecutionProvider"])
+    return f"{text}, onnx {gap(torch.from_numpy(session.run(None, {'images': images.numpy()})[0]), exact)}"
+
+
+def gap(logits: torch.Tensor, exact: torch.Tensor) -> str:
+    """Return the largest difference."""
+    return f"{float((logits - exact).abs().max()):.1e}"
 
 
 def small_networks() -> Any:

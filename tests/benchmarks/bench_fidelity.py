@@ -65,7 +65,7 @@ def blueprint(architecture: Architecture, data: ImageData) -> Blueprint:
 
 def curve(architecture: Architecture, data: ImageData, seed: int) -> list[float]:
     """Return the validation accuracy after each epoch."""
-    network = build_seeded(SPACE, blueprint(architecture, data), recipe=RECIPE, seed=seed)
+    network = build_seeded(SPACE, blueprint(architecture, data), data=data, recipe=RECIPE, seed=seed)
     training = Training(network, data, recipe=RECIPE, seed=seed, validates=True)
     return [training.run_epoch().val_accuracy or 0.0 for _ in range(RECIPE.epochs)]
 

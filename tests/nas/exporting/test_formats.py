@@ -8,9 +8,12 @@ from types import ModuleType
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from nas.errors import MissingDependencyError, NASError
-from nas.exporting.formats import TOLERANCE, write_onnx, write_python, write_torch_export
+from nas.exporting.formats import TOLERANCE, _difference, write_onnx, write_python, write_torch_export
+from nas.exporting.network_file import Images
+from nas.exporting.subject import Subject
 
 FEW = ("nasbench201 0", "mbconv 1")
 
@@ -63,6 +66,27 @@ def test_missing_packages_are_named(nets: ModuleType, tmp_path: Path, monkeypatc
     monkeypatch.setitem(sys.modules, "onnxscript", None)
     with pytest.raises(MissingDependencyError, match=r"pip install 'neural-architecture-search\[onnx\]'"):
         write_onnx(nets.subject_of(FEW[0]), tmp_path / "network.onnx")
+
+
+class Shaky(nn.Module):
+    """Divides a difference of nearly equal numbers by a tiny one; `extra` is a mistake."""
+
+    def __init__(self, extra: float = 0.0) -> None:
+        super().__init__()
+        self.extra = extra
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = images.flatten(1)[:, :5]
+        return ((x + 1000) - 1000 - x.roll(1, 1)) + self.extra
+
+
+def test_rounding_of_a_shaky_network_is_no_mistake_of_the_writer() -> None:
+    images = Images((1, 3, 3), (0.5,), (0.2,), tuple("abcde"))
+    subject = Subject(Shaky(), images, "shaky", "shaky")
+    exact = lambda x: subject.exact_logits(x).float()  # noqa: E731
+    assert TOLERANCE < _difference(subject, exact, "python") < 1e-3
+    with pytest.raises(NASError, match="other logits"):
+        _difference(subject, Shaky(1e-3), "python")
 
 
 def test_a_file_with_other_logits_is_refused(nets: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
