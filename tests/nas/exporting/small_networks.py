@@ -73,16 +73,13 @@ def subject_of(case: str) -> Subject:
 
 
 def subject(network: nn.Module, shape: tuple[int, int, int]) -> Subject:
-    """A network as what is exported: its normalisations know the statistics of images, as a trained network's do."""
-    norms = [m for m in network.modules() if isinstance(m, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-        if norm.affine:
+    """A network as what is exported: its normalisations have followed ten batches of images, as in a training."""
+    for norm in network.modules():
+        if isinstance(norm, nn.BatchNorm2d) and norm.affine:
             nn.init.uniform_(norm.weight, 0.8, 1.2)
             nn.init.normal_(norm.bias, std=0.1)
     with torch.no_grad():
-        network.train()(torch.randn(16, *shape))
-    for norm in norms:
-        norm.momentum = 0.1
+        for _ in range(10):
+            network.train()(torch.randn(16, *shape))
     images = Images(shape, (0.5,) * shape[0], (0.2,) * shape[0], CLASSES)
     return Subject(network.eval(), images, "a small network", "network")
