@@ -133,14 +133,15 @@ class SearchConfig:
     def resolved_controller_options(self) -> dict[str, Any]:
         """The controller's options, with the training lengths to be had where it takes some and none were given.
 
-        Successive halving by 3, twice (Li 2018, Hyperband): a ninth, a third, and all of the recipe's epochs.
+        Successive halving by 2, twice: a quarter, half, and all of the recipe's epochs. Shorter trainings rank networks
+        of short recipes by chance (``results/tables/fidelity.md``).
         """
         if not self.multi_fidelity or "budgets" in self.controller_options:
             return self.controller_options
         if self.table is not None:
             return {**self.controller_options, "budgets": sorted(self.fidelities)}
         epochs = self.search_recipe.epochs
-        return {**self.controller_options, "budgets": sorted({math.ceil(epochs / 9), math.ceil(epochs / 3), epochs})}
+        return {**self.controller_options, "budgets": sorted({math.ceil(epochs / 4), math.ceil(epochs / 2), epochs})}
 
     def blueprint(
         self,

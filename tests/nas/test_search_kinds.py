@@ -72,7 +72,7 @@ def test_target_without_macs_weighs_any_cost(tmp_path: Path, cli: Callable[..., 
 
 def test_lengths_of_training_follow_the_recipe() -> None:
     config = nas.SearchConfig(controller="asha:evolution", recipe_changes={"epochs": 20})
-    assert config.resolved_controller_options == {"budgets": [3, 7, 20]}
+    assert config.resolved_controller_options == {"budgets": [5, 10, 20]}
     given = nas.SearchConfig(controller="asha", controller_options={"budgets": [1, 2]})
     assert given.resolved_controller_options == {"budgets": [1, 2]}
     assert nas.SearchConfig(controller="evolution").resolved_controller_options == {}
