@@ -29,6 +29,11 @@ def beside(tensors: Sequence[Tensor]) -> Tensor:
     return pixels(torch.cat([rows(x) for x in tensors], dim=1), like=tensors[0])
 
 
+def joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Weights of several layers behind each other; a single layer's own."""
+    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
+
+
 def is_plain_norm(norm: nn.BatchNorm2d) -> bool:
     """Return whether a normalisation is by the batch, scaled, shifted, and followed by running statistics."""
     return norm.training and norm.affine and norm.running_mean is not None and norm.momentum is not None
@@ -48,12 +53,13 @@ def normalise(x: Tensor, scale: Tensor, shift: Tensor, norms: Sequence[nn.BatchN
     """
     means = [cast("Tensor", norm.running_mean) for norm in norms]
     variances = [cast("Tensor", norm.running_var) for norm in norms]
-    mean, variance = torch.cat(means), torch.cat(variances)
+    mean, variance = joined(means), joined(variances)
     result: tuple[Tensor, ...] = torch.native_batch_norm(
         x, scale, shift, mean, variance, True, cast("float", norms[0].momentum), norms[0].eps
     )
-    sizes = [len(part) for part in means]
-    torch._foreach_copy_([*means, *variances], [*mean.split(sizes), *variance.split(sizes)])  # type: ignore[no-untyped-call]
+    if len(norms) > 1:
+        sizes = [len(part) for part in means]
+        torch._foreach_copy_([*means, *variances], [*mean.split(sizes), *variance.split(sizes)])  # type: ignore[no-untyped-call]
     torch._foreach_add_([cast("Tensor", norm.num_batches_tracked) for norm in norms], 1)
     return result
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +11,7 @@ from search_spaces.cell_layout import CellLayout, NetworkLayout
 from search_spaces.graph import ZERO, Block, Edge
 from search_spaces.layers import Conv, Layer, Norm, Normalization, Relu, layers_module
 from search_spaces.operations import IDENTITY, PlannedLayers
-from search_spaces.shared_layers import SharedLayers, plan
+from search_spaces.shared_layers import Plan, SharedLayers
 from search_spaces.skeleton import NORMALIZATIONS, Shape
 
 
@@ -31,6 +30,7 @@ class CellNetwork(nn.Module):
         self.cells = nn.ModuleList(CellModule(cell, normalization) for cell in layout.cells)
         self._inputs = [(cell.placement.previous, cell.placement.current) for cell in layout.cells]
         self._last_use = _last_uses(self._inputs, len(layout.stem))
+        self._plan = Plan()
         auxiliary = [i for i, cell in enumerate(layout.cells) if cell.placement.auxiliary]
         self._auxiliary_index = auxiliary[-1] if auxiliary and blueprint.auxiliary else None
         self.auxiliary: nn.Module | None = None
@@ -57,7 +57,7 @@ class CellNetwork(nn.Module):
             outputs.append(x)
         auxiliary = None
         shared = SharedLayers() if self.training else None
-        planned = [] if shared is None else plan(self._adjustments)
+        planned = [] if shared is None else self._plan.of(self._adjustments)
         for i, (cell, (previous, current)) in enumerate(zip(self.cells, self._inputs, strict=True)):
             if planned and shared is not None:
                 planned = shared.run_ahead(planned, outputs)
@@ -73,12 +73,13 @@ class CellNetwork(nn.Module):
         return self.classifier(self.dropout(features)), auxiliary
 
     @property
-    def _adjustments(self) -> Iterator[tuple[nn.Module | None, int]]:
+    def _adjustments(self) -> list[tuple[nn.Module | None, int]]:
         """What brings outputs to the cells' channels, with the number of the output that each reads."""
+        found: list[tuple[nn.Module | None, int]] = []
         for cell, (previous, current) in zip(self.cells, self._inputs, strict=True):
             assert isinstance(cell, CellModule)
-            yield cell.adjust_previous, current if previous is None else previous
-            yield cell.adjust_current, current
+            found += [(cell.adjust_previous, current if previous is None else previous), (cell.adjust_current, current)]
+        return found
 
     def set_drop_path(self, rate: float) -> None:
         """Drop each operation's result for a whole image with a probability that grows with depth up to `rate`.
@@ -106,12 +107,15 @@ class CellModule(nn.Module):
         self.concat = layout.cell.concat
         self.fixups = nn.ModuleList(_optional(fix, normalization) or nn.Identity() for fix in layout.fixups)
         self.drop_path = 0.0
+        self._plan = Plan()
 
     @property
-    def _operations(self) -> Iterator[tuple[nn.Module, int]]:
+    def _operations(self) -> list[tuple[nn.Module | None, int]]:
+        found: list[tuple[nn.Module | None, int]] = []
         for block in self.blocks:
             assert isinstance(block, BlockModule)
-            yield from block.operations
+            found += block.operations
+        return found
 
     def forward(
         self,
@@ -135,7 +139,7 @@ class CellModule(nn.Module):
         ]
         drop = self.drop_path if self.training else 0.0
         inside = None if shared is None else SharedLayers()
-        planned = [] if inside is None else plan(self._operations)
+        planned = [] if inside is None else self._plan.of(self._operations)
         for block in self.blocks:
             if planned and inside is not None:
                 planned = inside.run_ahead(planned, states)
@@ -156,7 +160,7 @@ class BlockModule(nn.Module):
         self._adds = block.combination == "add"
 
     @property
-    def operations(self) -> list[tuple[nn.Module, int]]:
+    def operations(self) -> list[tuple[nn.Module | None, int]]:
         """Both operations, each with the number of the state that it reads."""
         return [(self.left, self._edges[0].state), (self.right, self._edges[1].state)]
 

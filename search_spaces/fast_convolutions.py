@@ -120,12 +120,12 @@ def depthwise_gradients(
         needed: of the input, of the weights; None is returned for what is not.
     """
     grad = grad.contiguous(memory_format=torch.channels_last)
+    if weight[0, 0].numel() < SMALLEST_AREA:
+        return _torchs_gradients(x, weight, grad, stride, padding, dilation, (needed[0], needed[1]))
     grad_x = grad_weight = None
     if needed[0]:
         grad_x = _depthwise_input_gradient(x, weight, grad, stride=stride, padding=padding, dilation=dilation)
-    if needed[1] and weight[0, 0].numel() < SMALLEST_AREA:
-        grad_weight = _torchs_gradients(x, weight, grad, stride, padding, dilation, (False, True))[1]
-    elif needed[1]:
+    if needed[1]:
         grad_weight = depthwise_weight_gradient(
             x, grad, weight.shape[2:], stride=stride, padding=padding, dilation=dilation
         )

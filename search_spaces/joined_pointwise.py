@@ -19,6 +19,7 @@ from search_spaces.beside import is_plain_norm, normalise, normalise_backward, p
 from search_spaces.fast_convolutions import PointwiseConv2d
 
 Tensors = tuple[Tensor, ...]
+WORTH_BYTES = 256 * 1024  # of a tensor that is worth to be read once instead of twice
 PREFIX = 3  # layers that a `Pointwise` stands for
 
 
@@ -43,6 +44,11 @@ def pointwise_of(layers: Sequence[nn.Module]) -> Pointwise | None:
     assert isinstance(convolution, PointwiseConv2d)
     assert isinstance(norm, nn.BatchNorm2d)
     return Pointwise(convolution, norm) if convolution.bias is None and is_plain_norm(norm) else None
+
+
+def is_worth_joining(x: Tensor) -> bool:
+    """Return whether a tensor is so large that reading it once pays for putting weights and gradients together."""
+    return x.numel() * x.element_size() >= WORTH_BYTES
 
 
 def run_joined(parts: Sequence[Pointwise], x: Tensor) -> Tensors:

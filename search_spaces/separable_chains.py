@@ -21,13 +21,12 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from search_spaces.beside import beside, is_plain_norm, normalise, normalise_backward, pixels, rows
+from search_spaces.beside import beside, is_plain_norm, joined, normalise, normalise_backward, pixels, rows
 from search_spaces.dense_convolutions import LARGEST_MATRIX
 from search_spaces.fast_convolutions import PointwiseConv2d, SpatialConv2d, depthwise_gradients
 
 Tensors = tuple[Tensor, ...]
 _LAYERS = (SpatialConv2d, PointwiseConv2d, nn.BatchNorm2d)
-TOGETHER_BYTES = 896 * 1024  # of maps beside each other, a thread: they stay in a core's second-level cache
 _ROLES = 4  # of a stage's weights: depthwise, pointwise, scale, shift
 
 
@@ -80,8 +79,8 @@ def chain_of(layers: Sequence[nn.Module]) -> Chain | None:
 
 
 def is_worthwhile(chains: Sequence[Chain], x: Tensor) -> bool:
-    """Return whether chains of one signature gain by this way; a single one of tiny maps is better as a product."""
-    return len(chains) > 1 or x[0].numel() > LARGEST_MATRIX**0.5
+    """Return whether chains that read such tensors gain by this way; on tiny maps each is better as products."""
+    return len(chains) > 1 and x[0].numel() > LARGEST_MATRIX**0.5
 
 
 def run_side_by_side(chains: Sequence[Chain], inputs: Sequence[Tensor]) -> Tensors:
@@ -94,15 +93,6 @@ def run_side_by_side(chains: Sequence[Chain], inputs: Sequence[Tensor]) -> Tenso
     Returns:
         (batch, filters, height', width') each, parts of one tensor: not to be changed in place.
     """
-    room = TOGETHER_BYTES * torch.get_num_threads()
-    size = max(1, room // (inputs[0].numel() * inputs[0].element_size()))
-    results: list[Tensor] = []
-    for i in range(0, len(chains), size):
-        results += _run_together(chains[i : i + size], inputs[i : i + size])
-    return tuple(results)
-
-
-def _run_together(chains: Sequence[Chain], inputs: Sequence[Tensor]) -> Tensors:
     distinct = list({id(x): x for x in inputs}.values())
     reads = tuple(next(i for i, y in enumerate(distinct) if y is x) for x in inputs)
     stages = tuple(zip(*(chain.stages for chain in chains), strict=True))
@@ -120,9 +110,9 @@ class _SideBySide(torch.autograd.Function):
         x, kept = beside([inputs[i] for i in reads]), list[Tensor]()
         for i, stage in enumerate(stages):
             depthwise, pointwise, scale, shift = _roles(weights, i, len(reads))
-            spatial = _convolve(x, torch.cat(depthwise), stage[0].depthwise)
+            spatial = _convolve(x, joined(depthwise), stage[0].depthwise)
             mixed = _multiply(spatial, pointwise)
-            x, mean, deviation = normalise(mixed, torch.cat(scale), torch.cat(shift), [s.norm for s in stage])
+            x, mean, deviation = normalise(mixed, joined(scale), joined(shift), [s.norm for s in stage])
             if i < len(stages) - 1:
                 x.relu_()
             kept += [spatial, mixed, mean, deviation, *([x] if i < len(stages) - 1 else [])]
@@ -146,12 +136,12 @@ class _SideBySide(torch.autograd.Function):
             if i < len(stages) - 1:
                 torch.ops.aten.threshold_backward.grad_input(gradient, kept[5 * i + 4], 0, grad_input=gradient)
             gradient, by_scale, by_shift = normalise_backward(
-                gradient, mixed, torch.cat(scale), mean, deviation, eps=norm.eps
+                gradient, mixed, joined(scale), mean, deviation, eps=norm.eps
             )
             gradient, by_pointwise = _multiply_backward(gradient, spatial, pointwise)
             x = kept[5 * i - 1] if i else beside([inputs[j] for j in reads])
             gradient, by_depthwise = depthwise_gradients(
-                x, torch.cat(depthwise), gradient, conv.stride, conv.padding, conv.dilation
+                x, joined(depthwise), gradient, conv.stride, conv.padding, conv.dilation
             )
             roles = [by_depthwise.chunk(count), by_pointwise, by_scale.chunk(count), by_shift.chunk(count)]
             found[:0] = [part for role in roles for part in role]

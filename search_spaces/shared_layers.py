@@ -12,10 +12,11 @@ In evaluation, and where somebody watches a layer by a hook, layers run one by o
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import final
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,7 @@ from torch.nn import functional
 from torch.nn.modules.module import _has_any_global_hook
 
 from search_spaces.fast_convolutions import suits
-from search_spaces.joined_pointwise import PREFIX, Pointwise, pointwise_of, run_joined
+from search_spaces.joined_pointwise import PREFIX, Pointwise, is_worth_joining, pointwise_of, run_joined
 from search_spaces.separable_chains import Chain, chain_of, is_worthwhile, run_side_by_side
 
 _WINDOW = ("kernel_size", "stride", "padding", "ceil_mode")
@@ -50,6 +51,12 @@ class Planned:
     what: Chain | Pointwise
 
     @property
+    def is_watched(self) -> bool:
+        """Whether somebody watches any of its layers, or all layers that there are."""
+        watched = _is_watched(self.operation) or any(map(_is_watched, self.operation))
+        return watched or bool(_has_any_global_hook())  # type: ignore[no-untyped-call]
+
+    @property
     def kind(self) -> Hashable:
         """What those have in common that can be computed together, of tensors of one shape."""
         return self.what.signature if isinstance(self.what, Chain) else (self.place, self.what.signature)
@@ -64,11 +71,11 @@ class SharedLayers:
         self._done: dict[int, dict[Hashable, Tensor]] = {}
         self._ahead: dict[int, tuple[Tensor, int]] = {}  # by an operation's identity: result, layers it stands for
 
-    def run_ahead(self, planned: list[Planned], tensors: Sequence[Tensor | None]) -> list[Planned]:
+    def run_ahead(self, planned: Sequence[Planned], tensors: Sequence[Tensor | None]) -> list[Planned]:
         """Compute what can be computed now and gains by company; return what waits for further tensors.
 
         Args:
-            planned: operations, see `plan`.
+            planned: operations, see `Plan`.
             tensors: by their numbers.
         """
         groups: dict[Hashable, list[Planned]] = {}
@@ -76,7 +83,7 @@ class SharedLayers:
             if each.place < len(tensors) and (x := tensors[each.place]) is not None and suits(x):
                 groups.setdefault((each.kind, x.shape), []).append(each)
         for group in groups.values():
-            self._run_group(group, tensors)
+            self._run_group([each for each in group if not each.is_watched], tensors)
         return [each for each in planned if each.place >= len(tensors)]
 
     def run(self, operation: nn.Module, x: Tensor, *, place: int) -> Tensor:
@@ -106,6 +113,8 @@ class SharedLayers:
         self._done.pop(place, None)
 
     def _run_group(self, group: list[Planned], tensors: Sequence[Tensor | None]) -> None:
+        if len(group) < 2:
+            return
         read = [tensors[each.place] for each in group]
         inputs = [
             self._first(each.operation[0], x, each.place) for each, x in zip(group, read, strict=True) if x is not None
@@ -114,7 +123,7 @@ class SharedLayers:
         parts = [each.what for each in group if isinstance(each.what, Pointwise)]
         if chains and is_worthwhile(chains, inputs[0]):
             results, layers = run_side_by_side(chains, inputs), len(group[0].operation)
-        elif len(parts) > 1:
+        elif parts and is_worth_joining(inputs[0]):
             results, layers = run_joined(parts, inputs[0]), PREFIX
         else:
             return
@@ -133,26 +142,45 @@ class SharedLayers:
         return done[kind]
 
 
-def plan(operations: Iterable[tuple[nn.Module | None, int]]) -> list[Planned]:
-    """Return those of the operations that may gain by being computed with others.
+class Plan:
+    """Which operations of a cell may gain by being computed with others; found once, as long as the layers stay."""
 
-    Args:
-        operations: with the number of the tensor that each reads; None for no operation.
-    """
-    if not torch.is_grad_enabled() or _has_any_global_hook():  # type: ignore[no-untyped-call]
-        return []
+    def __init__(self) -> None:
+        """Know nothing of any layers yet."""
+        self._layers: list[Any] = []
+        self._planned: list[Planned] = []
+
+    def of(self, operations: Sequence[tuple[nn.Module | None, int]]) -> list[Planned]:
+        """Return those of the operations that have company: others of their kind.
+
+        Args:
+            operations: with the number of the tensor that each reads; None for no operation.
+        """
+        if not torch.is_grad_enabled():
+            return []
+        # fast convolutions are put in by changing the class of layers, and a normalisation can be set to evaluation
+        layers = [(layer, type(layer), layer.training) for operation, _ in operations for layer in _layers(operation)]
+        if layers != self._layers:
+            self._layers, self._planned = layers, _with_company(operations)
+        return self._planned
+
+
+def _with_company(operations: Sequence[tuple[nn.Module | None, int]]) -> list[Planned]:
     found = []
     for operation, place in operations:
         if type(operation) is nn.Sequential and (what := _what(operation)) is not None:
             found.append(Planned(operation, place, what))
-    return found
+    counts = Counter(each.kind for each in found)
+    return [each for each in found if counts[each.kind] > 1]
 
 
 def _what(operation: nn.Sequential) -> Chain | Pointwise | None:
     layers = list(operation)
-    if not layers or type(layers[0]) is not nn.ReLU or _is_watched(operation) or any(map(_is_watched, layers)):
-        return None
-    return pointwise_of(layers) or chain_of(layers)
+    return pointwise_of(layers) or chain_of(layers) if layers else None
+
+
+def _layers(operation: nn.Module | None) -> Iterable[nn.Module]:
+    return () if operation is None else operation._modules.values() or (operation,)  # type: ignore[return-value]
 
 
 def _kind(layer: nn.Module) -> Hashable:

@@ -104,12 +104,12 @@ def nothing_shared() -> Iterator[None]:
 @contextmanager
 def nothing_together() -> Iterator[None]:
     """Run no operation beside another."""
-    together = shared_layers.plan
-    cell_network.plan = lambda operations: []
+    planned = shared_layers.Plan.of
+    shared_layers.Plan.of = lambda self, operations: []
     try:
         yield
     finally:
-        cell_network.plan = together
+        shared_layers.Plan.of = planned
 
 
 def with_torchs_convolutions(network: nn.Module) -> nn.Module:

@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from search_spaces import separable_chains
+from search_spaces import joined_pointwise
 from search_spaces.fast_convolutions import use_fast_convolutions
 from search_spaces.joined_pointwise import PREFIX, pointwise_of, run_joined
 from search_spaces.layers import Normalization, layers_module
 from search_spaces.operations import OPERATIONS
 from search_spaces.separable_chains import chain_of, run_side_by_side
-from search_spaces.shared_layers import SharedLayers, plan
+from search_spaces.shared_layers import Plan, SharedLayers
 
 TINY = 1e-10
 SPEED = Normalization(eps=1e-3, momentum=0.2)
@@ -79,11 +79,9 @@ def test_separable_convolutions_side_by_side(name: str, c_out: int, stride: int)
     check(side_by_side(x), operations(name, 3, c_out=c_out, stride=stride), x)
 
 
-def test_one_alone_and_more_than_fit_together(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_alone_and_many() -> None:
     a, b = images(2)
     check(side_by_side([a]), operations("sep_conv_5x5", 1), [a])
-    monkeypatch.setattr(separable_chains, "TOGETHER_BYTES", 2 * a.numel() * a.element_size() + 1)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
     x = [a, b, b, a, b]
     check(side_by_side(x), operations("sep_conv_3x3", 5), x)
 
@@ -126,12 +124,14 @@ def test_what_is_neither_is_left_alone() -> None:
     assert len(bottleneck) > PREFIX
 
 
-def test_a_cells_operations_are_run_ahead_when_their_states_are_there() -> None:
+def test_a_cells_operations_are_run_ahead_when_their_states_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joined_pointwise, "WORTH_BYTES", 0)
     first, second = operations("sep_conv_3x3", 2)
     third, fourth = operations("conv_3x3", 2)
     shared, states = SharedLayers(), [x.detach().float() for x in images(3)]
     made = [operation.float() for operation in (first, second, third, fourth)]
-    planned = plan([*zip(made, (0, 1, 1, 1), strict=True), (operations("sep_conv_3x3", 1)[0], 2), (None, 0)])
+    late = operations("sep_conv_3x3", 1)[0]
+    planned = Plan().of([*zip(made, (0, 1, 1, 1), strict=True), (late, 2), (None, 0)])
     assert [each.place for each in planned] == [0, 1, 1, 1, 2]
     rest = shared.run_ahead(planned, states[:2])
     assert [each.place for each in rest] == [2]
@@ -143,10 +143,10 @@ def test_a_cells_operations_are_run_ahead_when_their_states_are_there() -> None:
     assert {int(count) for count in seen} == {1}
 
 
-@pytest.mark.parametrize("watch", ["layer", "operation", "all", "no gradient"])
+@pytest.mark.parametrize("watch", ["nobody", "layer", "operation", "all", "no gradient"])
 def test_a_watched_operation_is_not_run_ahead(watch: str) -> None:
-    made = operations("sep_conv_3x3", 2)
-    handle = None
+    made = [operation.float() for operation in operations("sep_conv_3x3", 3)]
+    handle, shared, states = None, SharedLayers(), [images(1)[0].detach().float()]
     if watch == "layer":
         made[0][3].register_forward_hook(lambda *_: None)
     elif watch == "operation":
@@ -154,10 +154,27 @@ def test_a_watched_operation_is_not_run_ahead(watch: str) -> None:
     elif watch == "all":
         handle = nn.modules.module.register_module_forward_hook(lambda *_: None)
     with torch.set_grad_enabled(watch != "no gradient"):
-        planned = plan([(operation, 0) for operation in made])
+        shared.run_ahead(Plan().of([(operation, 0) for operation in made]), states)
     if handle is not None:
         handle.remove()
-    assert [each.operation for each in planned] == (made[1:] if watch in ("layer", "operation") else [])
+    tracked = [int(operation[3].num_batches_tracked) for operation in made]
+    assert tracked == {"nobody": [1, 1, 1], "all": [0, 0, 0], "no gradient": [0, 0, 0]}.get(watch, [0, 1, 1])
+
+
+def test_a_plan_follows_what_becomes_of_the_layers() -> None:
+    made, plan = operations("sep_conv_3x3", 2), Plan()
+    pairs = [(operation, 0) for operation in made]
+    assert len(plan.of(pairs)) == 2
+    assert plan.of([*pairs, (operations("sep_conv_5x5", 1)[0], 0)]) == plan.of(pairs)
+    made[1][3].eval()
+    assert plan.of(pairs) == []
+    made[1][3].train()
+    assert len(plan.of(pairs)) == 2
+    made[0][1].__class__ = nn.Conv2d
+    assert plan.of(pairs) == []
+    use_fast_convolutions(made[0])
+    made[0][3] = nn.BatchNorm2d(6, eps=0.5)
+    assert plan.of(pairs) == []
 
 
 def test_reads_of_one_tensor_add_their_gradients_in_any_order() -> None:
