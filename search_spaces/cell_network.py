@@ -11,7 +11,7 @@ from search_spaces.cell_layout import CellLayout, NetworkLayout
 from search_spaces.graph import ZERO, Block, Edge
 from search_spaces.layers import Conv, Layer, Norm, Normalization, Relu, layers_module
 from search_spaces.operations import IDENTITY, PlannedLayers
-from search_spaces.shared_layers import SharedLayers
+from search_spaces.shared_layers import Plan, SharedLayers
 from search_spaces.skeleton import NORMALIZATIONS, Shape
 
 
@@ -30,6 +30,7 @@ class CellNetwork(nn.Module):
         self.cells = nn.ModuleList(CellModule(cell, normalization) for cell in layout.cells)
         self._inputs = [(cell.placement.previous, cell.placement.current) for cell in layout.cells]
         self._last_use = _last_uses(self._inputs, len(layout.stem))
+        self._plan = Plan()
         auxiliary = [i for i, cell in enumerate(layout.cells) if cell.placement.auxiliary]
         self._auxiliary_index = auxiliary[-1] if auxiliary and blueprint.auxiliary else None
         self.auxiliary: nn.Module | None = None
@@ -56,7 +57,10 @@ class CellNetwork(nn.Module):
             outputs.append(x)
         auxiliary = None
         shared = SharedLayers() if self.training else None
+        planned = [] if shared is None else self._plan.of(self._adjustments)
         for i, (cell, (previous, current)) in enumerate(zip(self.cells, self._inputs, strict=True)):
+            if planned and shared is not None:
+                planned = shared.run_ahead(planned, outputs)
             x = cell(None if previous is None else outputs[previous], outputs[current], shared, (previous, current))
             outputs.append(x)
             if i == self._auxiliary_index and self.training and self.auxiliary is not None:
@@ -67,6 +71,15 @@ class CellNetwork(nn.Module):
                     shared.forget(done)
         features = self.head_activation(x).mean(dim=(2, 3))
         return self.classifier(self.dropout(features)), auxiliary
+
+    @property
+    def _adjustments(self) -> list[tuple[nn.Module | None, int]]:
+        """What brings outputs to the cells' channels, with the number of the output that each reads."""
+        found: list[tuple[nn.Module | None, int]] = []
+        for cell, (previous, current) in zip(self.cells, self._inputs, strict=True):
+            assert isinstance(cell, CellModule)
+            found += [(cell.adjust_previous, current if previous is None else previous), (cell.adjust_current, current)]
+        return found
 
     def set_drop_path(self, rate: float) -> None:
         """Drop each operation's result for a whole image with a probability that grows with depth up to `rate`.
@@ -94,6 +107,15 @@ class CellModule(nn.Module):
         self.concat = layout.cell.concat
         self.fixups = nn.ModuleList(_optional(fix, normalization) or nn.Identity() for fix in layout.fixups)
         self.drop_path = 0.0
+        self._plan = Plan()
+
+    @property
+    def _operations(self) -> list[tuple[nn.Module | None, int]]:
+        found: list[tuple[nn.Module | None, int]] = []
+        for block in self.blocks:
+            assert isinstance(block, BlockModule)
+            found += block.operations
+        return found
 
     def forward(
         self,
@@ -117,7 +139,10 @@ class CellModule(nn.Module):
         ]
         drop = self.drop_path if self.training else 0.0
         inside = None if shared is None else SharedLayers()
+        planned = [] if inside is None else self._plan.of(self._operations)
         for block in self.blocks:
+            if planned and inside is not None:
+                planned = inside.run_ahead(planned, states)
             states.append(block(states, current, drop, inside))
         outputs = [fix(states[state]) for fix, state in zip(self.fixups, self.concat, strict=True)]
         return torch.cat(outputs, dim=1) if len(outputs) > 1 else outputs[0]
@@ -133,6 +158,11 @@ class BlockModule(nn.Module):
         self.right = layers_module(edges[1].layers, normalization, draw=False)
         self._edges: tuple[Edge, Edge] = block.edges
         self._adds = block.combination == "add"
+
+    @property
+    def operations(self) -> list[tuple[nn.Module | None, int]]:
+        """Both operations, each with the number of the state that it reads."""
+        return [(self.left, self._edges[0].state), (self.right, self._edges[1].state)]
 
     def forward(self, states: list[Tensor], current: Tensor, drop: float, shared: SharedLayers | None = None) -> Tensor:
         """Apply both operations to the states they read; `current` gives zeros their shape."""

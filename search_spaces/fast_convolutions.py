@@ -15,6 +15,7 @@ Elsewhere (other types, other devices, evaluation) torch's own convolution is ca
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, final
 
 import torch
@@ -49,7 +50,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Multiply matrices where the images lie so that no copy is needed."""
-        if not (self.training and _suits(input)):
+        if not (self.training and suits(input)):
             return _plain(self, input, weight, bias)
         return functional.linear(input.permute(0, 2, 3, 1), weight.flatten(1), bias).permute(0, 3, 1, 2)
 
@@ -60,7 +61,7 @@ class SpatialConv2d(nn.Conv2d):
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
         """Convolve, in training in the way that is fastest for the layer and the map."""
-        if not (self.training and torch.is_grad_enabled() and _suits(input)):
+        if not (self.training and torch.is_grad_enabled() and suits(input)):
             return _plain(self, input, weight, bias)
         if (geometry := self._small(input)) is not None:
             result = dense_convolution(input, weight, geometry)
@@ -95,15 +96,49 @@ class _Depthwise(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, weight = ctx.saved_tensors
         stride, padding, dilation = ctx.geometry
-        grad = grad.contiguous(memory_format=torch.channels_last)
-        grad_x = grad_weight = None
-        if ctx.needs_input_grad[0]:
-            grad_x = _depthwise_input_gradient(x, weight, grad, stride=stride, padding=padding, dilation=dilation)
-        if ctx.needs_input_grad[1]:
-            grad_weight = depthwise_weight_gradient(
-                x, grad, weight.shape[2:], stride=stride, padding=padding, dilation=dilation
-            )
-        return grad_x, grad_weight, None, None, None
+        return *depthwise_gradients(x, weight, grad, stride, padding, dilation, ctx.needs_input_grad), None, None, None
+
+
+def depthwise_gradients(
+    x: Tensor,
+    weight: Tensor,
+    grad: Tensor,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    needed: Sequence[bool] = (True, True),
+) -> tuple[Any, Any]:
+    """Return the gradients of a depthwise convolution's input and weights, in the way that is fastest for its kernel.
+
+    Args:
+        x: (batch, channels, height, width), the convolution's input.
+        weight: (channels, 1, kernel height, kernel width).
+        grad: (batch, channels, h', w'), the gradient of its output.
+        stride: the convolution's own, a pair.
+        padding: likewise.
+        dilation: likewise.
+        needed: of the input, of the weights; None is returned for what is not.
+    """
+    grad = grad.contiguous(memory_format=torch.channels_last)
+    if weight[0, 0].numel() < SMALLEST_AREA:
+        return _torchs_gradients(x, weight, grad, stride, padding, dilation, (needed[0], needed[1]))
+    grad_x = grad_weight = None
+    if needed[0]:
+        grad_x = _depthwise_input_gradient(x, weight, grad, stride=stride, padding=padding, dilation=dilation)
+    if needed[1]:
+        grad_weight = depthwise_weight_gradient(
+            x, grad, weight.shape[2:], stride=stride, padding=padding, dilation=dilation
+        )
+    return grad_x, grad_weight
+
+
+def _torchs_gradients(
+    x: Tensor, weight: Tensor, grad: Tensor, stride: Any, padding: Any, dilation: Any, needed: tuple[bool, bool]
+) -> tuple[Any, Any]:
+    found = torch.ops.aten.convolution_backward(
+        grad, x, weight, None, stride, padding, dilation, False, (0, 0), x.shape[1], (*needed, False)
+    )
+    return found[0], found[1]
 
 
 def _depthwise_input_gradient(
@@ -113,9 +148,7 @@ def _depthwise_input_gradient(
     reach = [step * (size - 1) - pad for step, size, pad in zip(dilation, weight.shape[2:], padding, strict=True)]
     if tuple(stride) == (1, 1) and min(reach) >= 0:
         return functional.conv2d(grad, weight.flip(2, 3), None, 1, reach, dilation, x.shape[1])
-    gradient: Tensor = torch.ops.aten.convolution_backward(
-        grad, x, weight, None, stride, padding, dilation, False, (0, 0), x.shape[1], (True, False, False)
-    )[0]
+    gradient: Tensor = _torchs_gradients(x, weight, grad, stride, padding, dilation, (True, False))[0]
     return gradient
 
 
@@ -137,13 +170,13 @@ def depthwise_weight_gradient(
     """
     batch, channels = x.shape[:2]
     chunks = -(-batch * x.stride(0) * x.element_size() // CHUNK_BYTES)
-    total = x.new_zeros(kernel[0], kernel[1], channels)
+    total = x.new_zeros(channels, *kernel)
     for part, part_grad in zip(x.chunk(chunks), grad.chunk(chunks), strict=True):
         taps = functional.conv2d(
             _as_one_image(part), _as_kernels(part_grad), None, dilation, padding, stride, len(part) * channels
         )[0, :, : kernel[0], : kernel[1]]  # with a stride, pixels at the end that no tap saw would give more
-        total += taps.permute(1, 2, 0).reshape(*kernel, len(part), channels).sum(2)
-    return total.permute(2, 0, 1).unsqueeze(1)
+        total += taps.reshape(len(part), channels, *kernel).sum(0)
+    return total.unsqueeze(1)
 
 
 def _as_one_image(x: Tensor) -> Tensor:
@@ -153,9 +186,8 @@ def _as_one_image(x: Tensor) -> Tensor:
 
 
 def _as_kernels(x: Tensor) -> Tensor:
-    """(n, c, h, w) -> (n c, 1, h, w), channels next to each other in memory."""
-    batch, channels, height, width = x.shape
-    return x.permute(2, 3, 0, 1).reshape(height, width, batch * channels).permute(2, 0, 1).unsqueeze(1)
+    """(n, c, h, w) -> (n c, 1, h, w), each kernel in one piece, which oneDNN takes in faster than interleaved ones."""
+    return x.contiguous().view(-1, 1, *x.shape[2:])
 
 
 def _plain(conv: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -167,6 +199,7 @@ def _is_pointwise(conv: nn.Conv2d) -> bool:
     return conv.kernel_size == (1, 1) and conv.stride == (1, 1) and conv.groups == 1 and conv.padding == (0, 0)
 
 
-def _suits(x: Tensor) -> bool:
+def suits(x: Tensor) -> bool:
+    """Return whether these ways are meant for a tensor: float32 on a CPU, in channels_last."""
     plain = x.device.type == "cpu" and x.dtype == torch.float32 and not torch.is_autocast_enabled("cpu")
     return plain and x.is_contiguous(memory_format=torch.channels_last)

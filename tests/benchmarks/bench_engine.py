@@ -23,7 +23,7 @@ import nas
 from nas.benchmarking.engine import STREAMS
 from nas.evaluators.training_evaluator import build_seeded
 from nas.training.recipe import get_recipe
-from search_spaces import cell_network
+from search_spaces import cell_network, shared_layers
 from search_spaces.architecture import Blueprint
 from search_spaces.fast_convolutions import PointwiseConv2d, SpatialConv2d
 from search_spaces.space import SearchSpace
@@ -93,11 +93,23 @@ def nasnet_against_timm() -> None:
 @contextmanager
 def nothing_shared() -> Iterator[None]:
     """Run every layer by itself."""
-    shared, cell_network._run = cell_network._run, lambda operation, x, shared, place: operation(x)
+    shared = cell_network.SharedLayers
+    cell_network.SharedLayers = lambda: None
     try:
         yield
     finally:
-        cell_network._run = shared
+        cell_network.SharedLayers = shared
+
+
+@contextmanager
+def nothing_together() -> Iterator[None]:
+    """Run no operation beside another."""
+    planned = shared_layers.Plan.of
+    shared_layers.Plan.of = lambda self, operations: []
+    try:
+        yield
+    finally:
+        shared_layers.Plan.of = planned
 
 
 def with_torchs_convolutions(network: nn.Module) -> nn.Module:
@@ -119,6 +131,10 @@ def savings() -> None:
             with nothing_shared():
                 step()
 
+        def apart(step: Step = alone) -> None:
+            with nothing_together():
+                step()
+
         def neither(step: Step = old) -> None:
             with nothing_shared():
                 step()
@@ -126,7 +142,8 @@ def savings() -> None:
         steps = {
             "torch's convolutions, nothing shared": neither,
             "own convolutions": unshared,
-            "own convolutions, shared layers": step_of(fast, images, 10),
+            "own convolutions, shared layers": apart,
+            "the same, operations side by side": alone,
         }
         print_rows(f"## {title}, CPU time", interleaved(steps, time.process_time), against=next(iter(steps)))
 
