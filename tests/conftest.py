@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 from nas.training.recipe import Recipe, get_recipe
 
@@ -23,6 +24,8 @@ HERE = Path(__file__).parent
 GOLDEN = HERE / "golden"
 # What processes that evaluate import: a child finds it by the path, Ray's workers by the environment.
 EVALUATORS = [str(HERE / "nas" / name) for name in ("executors", "fire")]
+settings.register_profile("busy machine", suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy machine")
 # Ray's own start-up leaves these behind
 LEFT_BY_RAY = ("ResourceWarning", "pytest.PytestUnraisableExceptionWarning")
 
