@@ -254,15 +254,17 @@ def main() -> None:
     parser.add_argument("--curves", type=Path, default=Path("/tmp/fidelity.jsonl"), help="where curves are kept")
     parser.add_argument("--networks", type=int, default=40)
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=math.inf, help="start no training after so many")
+    parser.add_argument("--seconds", type=float, default=300.0, help="start nothing after so many (default 300)")
     parser.add_argument("--table", type=Path, help="NAS-Bench-201 as .npz")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     data = load_data("digits").for_search()
     train_all(arguments.curves, data, networks=arguments.networks, seeds=arguments.seeds, seconds=arguments.seconds)
     lines = read_lines(arguments.curves)
-    count = next((i for i in range(arguments.networks) if any((i, s) not in lines for s in range(arguments.seeds))), 0)
-    count = count or arguments.networks  # networks that have every seed
+    networks, seeds = range(arguments.networks), range(arguments.seeds)
+    count = next((i for i in networks if any((i, s) not in lines for s in seeds)), len(networks))  # have every seed
+    if not count:
+        raise SystemExit(f"No network has all its seeds yet: run it again, {arguments.curves} goes on.")
     curves = np.array([[lines[i, s]["val_accuracy"] for i in range(count)] for s in range(arguments.seeds)])
     print(f"Digits, recipe 'proxy', {RECIPE.epochs} epochs\n")
     report_curves(curves)

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import multiprocessing
 import statistics
 import time
@@ -187,7 +186,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kept", type=Path, default=Path("/tmp/memory_forecast.jsonl"), help="where results are kept")
     parser.add_argument("--networks", type=int, default=20, help="random architectures (default 20)")
-    parser.add_argument("--seconds", type=float, default=math.inf, help="start nothing after so many")
+    parser.add_argument("--seconds", type=float, default=300.0, help="start nothing after so many (default 300)")
     arguments = parser.parse_args()
     measured = measure_all(arguments.kept, count=arguments.networks, seconds=arguments.seconds)
     by_name = {(entry["kind"], entry["name"]): entry for entry in measured}
