@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,6 +131,17 @@ def finish(folder: Path) -> None:
     assert len(marks) <= TRIALS + 2  # what ended behind the last checkpoint, or was in work, is evaluated again
 
 
+def wait_for_state(folder: Path) -> None:
+    """Wait until Tune, which copies its state in the background, has written the last one down."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        with suppress(ValueError):
+            json.loads(max(folder.glob("experiment_state-*.json")).read_text())
+            return
+        time.sleep(0.1)
+    pytest.fail("Tune has written no whole state")
+
+
 @pytest.mark.usefixtures("ray_here")
 def test_an_interrupted_run_is_restored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Failed trials among them; the restored search goes on as the undisturbed one would have."""
@@ -135,6 +149,7 @@ def test_an_interrupted_run_is_restored(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(RuntimeError, match="interrupted"):
         one_by_one(tmp_path, kill=False).fit()
     assert list((tmp_path / "run").glob("searcher-state-*.json"))
+    wait_for_state(tmp_path / "run")
     finish(tmp_path)
     assert {record.measurement.ok for record in expected()} == {True, False}
 
