@@ -27,6 +27,7 @@ from search_spaces.fast_convolutions import PointwiseConv2d, SpatialConv2d, dept
 
 Tensors = tuple[Tensor, ...]
 _LAYERS = (SpatialConv2d, PointwiseConv2d, nn.BatchNorm2d)
+LARGEST_BYTES = 2**20  # of what one chain reads: a core's second-level cache, about
 _ROLES = 4  # of a stage's weights: depthwise, pointwise, scale, shift
 
 
@@ -79,8 +80,12 @@ def chain_of(layers: Sequence[nn.Module]) -> Chain | None:
 
 
 def is_worthwhile(chains: Sequence[Chain], x: Tensor) -> bool:
-    """Return whether chains that read such tensors gain by this way; on tiny maps each is better as products."""
-    return len(chains) > 1 and x[0].numel() > LARGEST_MATRIX**0.5
+    """Return whether chains that read such tensors gain by this way.
+
+    On tiny maps each is better as products; large tensors are better one by one, while they are in the cache.
+    """
+    tiny, large = x[0].numel() <= LARGEST_MATRIX**0.5, x.numel() * x.element_size() > LARGEST_BYTES
+    return len(chains) > 1 and not (tiny or large)
 
 
 def run_side_by_side(chains: Sequence[Chain], inputs: Sequence[Tensor]) -> Tensors:

@@ -15,7 +15,7 @@ from search_spaces.fast_convolutions import use_fast_convolutions
 from search_spaces.joined_pointwise import PREFIX, pointwise_of, run_joined
 from search_spaces.layers import Normalization, layers_module
 from search_spaces.operations import OPERATIONS
-from search_spaces.separable_chains import chain_of, run_side_by_side
+from search_spaces.separable_chains import chain_of, is_worthwhile, run_side_by_side
 from search_spaces.shared_layers import Plan, SharedLayers
 
 TINY = 1e-10
@@ -105,6 +105,16 @@ def test_pointwise_convolutions_of_one_tensor_as_one(filters: tuple[int, ...]) -
         return list(run_joined([part for part in parts if part], a.relu()))
 
     check(together, made, [a] * len(made))
+
+
+def test_company_is_sought_where_it_pays() -> None:
+    chain = chain_of(list(operations("sep_conv_3x3", 1)[0]))
+    assert chain is not None
+    assert is_worthwhile([chain] * 2, torch.empty(4, 44, 28, 28))
+    assert is_worthwhile([chain] * 2, torch.empty(64, 8, 8, 8))
+    assert not is_worthwhile([chain], torch.empty(4, 44, 28, 28))
+    assert not is_worthwhile([chain] * 2, torch.empty(64, 8, 4, 4))  # as matrix products
+    assert not is_worthwhile([chain] * 2, torch.empty(128, 32, 16, 16))  # larger than a cache
 
 
 def test_what_is_neither_is_left_alone() -> None:
