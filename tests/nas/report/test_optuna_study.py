@@ -75,7 +75,7 @@ def test_every_controller_s_run_is_a_study(controller: str, tmp_path: Path, make
     trials = _study(path, "run").trials
     assert len(trials) == len(nas.load(folder).records)
     if controller.startswith("asha"):
-        assert {step for trial in trials for step in trial.intermediate_values} >= {1}
+        assert {step for trial in trials for step in trial.intermediate_values} >= {3}  # of 3, 5, 9 epochs
 
 
 def test_a_front_has_a_direction_an_objective(tmp_path: Path, make_search: Callable[..., Path]) -> None:
