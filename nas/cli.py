@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from contextlib import suppress
 from typing import Any, Optional
 
 import typer
@@ -35,7 +37,7 @@ Count = Optional[int]  # noqa: UP045 - typer takes no X | None in an alias on Py
 
 
 def parse_settings(kind: str, pairs: list[str]) -> dict[str, Any]:
-    """Return ``name=value`` pairs as a dict; values are numbers, true, false, or text."""
+    """Return ``name=value`` pairs as a dict; values are numbers, true, false, lists such as [2,4,8], or text."""
     settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -48,6 +50,9 @@ def parse_settings(kind: str, pairs: list[str]) -> dict[str, Any]:
 def _parse_value(text: str) -> Any:
     if text in ("true", "false"):
         return text == "true"
+    if text.startswith("["):
+        with suppress(ValueError):
+            return json.loads(text)
     for kind in (int, float):
         try:
             return kind(text)

@@ -11,6 +11,7 @@ import pytest
 
 import nas
 from controllers.trial import Measurement, Objective, Trial
+from nas.cli import parse_settings
 from nas.commands.search_flags import changed_settings, parse_bytes
 from nas.errors import InvalidInputError
 from nas.evaluators.wrapping import FixedDuration, RequiredMetrics
@@ -186,3 +187,17 @@ def test_a_search_within_limits_finds_what_one_without_them_finds(tmp_path: Path
     losses = [[record.measurement.metrics["val_loss"] for record in run.records] for run in (free, limited)]
     assert losses[0] == losses[1]
     assert not (tmp_path / "limited" / "checkpoints").exists()
+
+
+def test_values_of_the_command_line_are_numbers_truths_lists_or_text() -> None:
+    given = ["budgets=[2, 4,8]", "shares=[0.5]", "cutout=4", "flip=false", "name=cosine", "odd=[2,4"]
+    assert parse_settings("--controller-set", given) == {
+        "budgets": [2, 4, 8],
+        "shares": [0.5],
+        "cutout": 4,
+        "flip": False,
+        "name": "cosine",
+        "odd": "[2,4",
+    }
+    with pytest.raises(InvalidInputError, match="--controller-set takes name=value, got 'budgets'"):
+        parse_settings("--controller-set", ["budgets"])
