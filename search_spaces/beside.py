@@ -8,8 +8,6 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-Tensors = tuple[Tensor, ...]
-
 
 def rows(x: Tensor) -> Tensor:
     """(n, c, h, w) -> (n h w, c), a view where the pixels lie evenly."""
@@ -23,15 +21,8 @@ def pixels(table: Tensor, *, like: Tensor) -> Tensor:
 
 
 def beside(tensors: Sequence[Tensor]) -> Tensor:
-    """(n, c, h, w) each -> (n, k c, h, w) in channels_last; itself for one that is so already."""
-    if len(tensors) == 1:
-        return tensors[0].contiguous(memory_format=torch.channels_last)
+    """(n, c, h, w) each -> (n, k c, h, w) in channels_last."""
     return pixels(torch.cat([rows(x) for x in tensors], dim=1), like=tensors[0])
-
-
-def joined(tensors: Sequence[Tensor]) -> Tensor:
-    """Weights of several layers behind each other; a single layer's own."""
-    return tensors[0] if len(tensors) == 1 else torch.cat(list(tensors))
 
 
 def is_plain_norm(norm: nn.BatchNorm2d) -> bool:
@@ -53,13 +44,12 @@ def normalise(x: Tensor, scale: Tensor, shift: Tensor, norms: Sequence[nn.BatchN
     """
     means = [cast("Tensor", norm.running_mean) for norm in norms]
     variances = [cast("Tensor", norm.running_var) for norm in norms]
-    mean, variance = joined(means), joined(variances)
+    mean, variance = torch.cat(means), torch.cat(variances)
     result: tuple[Tensor, ...] = torch.native_batch_norm(
         x, scale, shift, mean, variance, True, cast("float", norms[0].momentum), norms[0].eps
     )
-    if len(norms) > 1:
-        sizes = [len(part) for part in means]
-        torch._foreach_copy_([*means, *variances], [*mean.split(sizes), *variance.split(sizes)])  # type: ignore[no-untyped-call]
+    sizes = [len(part) for part in means]
+    torch._foreach_copy_([*means, *variances], [*mean.split(sizes), *variance.split(sizes)])  # type: ignore[no-untyped-call]
     torch._foreach_add_([cast("Tensor", norm.num_batches_tracked) for norm in norms], 1)
     return result
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from search_spaces.beside import beside, is_plain_norm, joined, normalise, normalise_backward, pixels, rows
+from search_spaces.beside import beside, is_plain_norm, normalise, normalise_backward, pixels, rows
 from search_spaces.dense_convolutions import LARGEST_MATRIX
 from search_spaces.fast_convolutions import PointwiseConv2d, SpatialConv2d, depthwise_gradients
 
@@ -115,9 +115,9 @@ class _SideBySide(torch.autograd.Function):
         x, kept = beside([inputs[i] for i in reads]), list[Tensor]()
         for i, stage in enumerate(stages):
             depthwise, pointwise, scale, shift = _roles(weights, i, len(reads))
-            spatial = _convolve(x, joined(depthwise), stage[0].depthwise)
+            spatial = _convolve(x, torch.cat(depthwise), stage[0].depthwise)
             mixed = _multiply(spatial, pointwise)
-            x, mean, deviation = normalise(mixed, joined(scale), joined(shift), [s.norm for s in stage])
+            x, mean, deviation = normalise(mixed, torch.cat(scale), torch.cat(shift), [s.norm for s in stage])
             if i < len(stages) - 1:
                 x.relu_()
             kept += [spatial, mixed, mean, deviation, *([x] if i < len(stages) - 1 else [])]
@@ -141,12 +141,12 @@ class _SideBySide(torch.autograd.Function):
             if i < len(stages) - 1:
                 torch.ops.aten.threshold_backward.grad_input(gradient, kept[5 * i + 4], 0, grad_input=gradient)
             gradient, by_scale, by_shift = normalise_backward(
-                gradient, mixed, joined(scale), mean, deviation, eps=norm.eps
+                gradient, mixed, torch.cat(scale), mean, deviation, eps=norm.eps
             )
             gradient, by_pointwise = _multiply_backward(gradient, spatial, pointwise)
             x = kept[5 * i - 1] if i else beside([inputs[j] for j in reads])
             gradient, by_depthwise = depthwise_gradients(
-                x, joined(depthwise), gradient, conv.stride, conv.padding, conv.dilation
+                x, torch.cat(depthwise), gradient, conv.stride, conv.padding, conv.dilation
             )
             roles = [by_depthwise.chunk(count), by_pointwise, by_scale.chunk(count), by_shift.chunk(count)]
             found[:0] = [part for role in roles for part in role]
