@@ -73,15 +73,37 @@ class Controller(ABC):
     def learn(self, record: Record) -> None:
         """Take in one record of a trial that was proposed and not yet learnt from; failures included."""
 
+    def propose_further(self, number: int) -> Proposal | None:
+        """Return a network to train further as trial `number` when no new ones are to come; None when none is due.
+
+        Nothing changes when None is returned. Only controllers that train networks in steps have any.
+        """
+        return None
+
+    @property
+    def has_further(self) -> bool:
+        """Whether `propose_further` has a network by now."""
+        return False
+
     @final
-    def ask(self, n: int = 1) -> list[Trial]:
-        """Return up to `n` new trials; fewer, or none, when the space is exhausted."""
+    def ask(self, n: int = 1, *, new: bool = True) -> list[Trial]:
+        """Return up to `n` new trials; fewer, or none, when the space is exhausted.
+
+        Args:
+            n: how many.
+            new: whether there may be networks among them that were never trained. Asking without them for a trial
+                that continues another gives the trial that asking with them gave, so a replay need not know which
+                it was.
+        """
         if n < 0:
             raise InvalidInputError(f"ask takes a number of trials >= 0, got {n}.")
         trials: list[Trial] = []
         for _ in range(n):
             number = self._asked
-            proposal = self.propose(number, derive_generator(self.seed, number, "propose"))
+            if new:
+                proposal = self.propose(number, derive_generator(self.seed, number, "propose"))
+            else:
+                proposal = self.propose_further(number)
             if proposal is None:
                 break
             trial = Trial(number, proposal.architecture, proposal.budget, proposal.parents, proposal.continues)

@@ -9,13 +9,22 @@ Hyperband starts higher up are not told to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, final, get_args
 
 import numpy as np
 
 from controllers.controller import Controller, Proposal, single_objective
-from controllers.rungs import AsynchronousRungs, Brackets, HalvingOptions, Schedule, halving_plans, hyperband_plans
+from controllers.rungs import (
+    AsynchronousRungs,
+    Brackets,
+    HalvingOptions,
+    Promotion,
+    Schedule,
+    halving_plans,
+    hyperband_plans,
+)
 from controllers.trial import Record, Trial
 from search_spaces.architecture import Architecture
 from search_spaces.errors import InvalidInputError, UnknownNameError
@@ -60,13 +69,22 @@ class MultiFidelitySearch(Controller):
         With trials still out, None may be followed by promotions; with none out it is the end.
         """
         promotion = self._schedule.promote()
-        if promotion is None:
-            new = self._inner.ask()
-            if new:
-                return self._enter(number, new[0])
-            promotion = self._schedule.promote(last=True)
-            if promotion is None:
-                return None
+        if promotion is not None:
+            return self._promote(number, promotion)
+        new = self._inner.ask()
+        return self._enter(number, new[0]) if new else self.propose_further(number)
+
+    def propose_further(self, number: int) -> Proposal | None:
+        """Return a promoted network, as there is nobody new to wait for; None when none is due."""
+        promotion = self._schedule.promote() or self._schedule.promote(last=True)
+        return None if promotion is None else self._promote(number, promotion)
+
+    @property
+    def has_further(self) -> bool:
+        """Whether a network is due when nobody new is to come."""
+        return deepcopy(self._schedule).promote(last=True) is not None
+
+    def _promote(self, number: int, promotion: Promotion) -> Proposal:
         entry = self._entries[promotion.root]
         before, entry.newest = entry.newest, number
         budget = self._budgets[promotion.rung]

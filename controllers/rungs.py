@@ -100,8 +100,10 @@ class AsynchronousRungs(Schedule):
     """Promote whoever is in the top share of its rung by now; wait for nobody (Li 2020, Alg. 2).
 
     https://arxiv.org/abs/1810.05934. Rungs are looked through from the top, so promotions come before new
-    networks. Whoever is promoted is in the top floor(n / eta) of the n results so far. Deviation: no more than
-    floor(n / eta) are promoted in all; as published, results that overtake earlier promotions add to them.
+    networks. Whoever is promoted is in the top floor(n / eta) of the n results so far. Deviation: while there are new
+    networks to train instead, no more than floor(n / eta) are promoted in all; as published, results that overtake
+    earlier promotions add to them. Those are promoted at the end, when nobody new is to come: no network that
+    belongs to the top of its rung is left behind because of whom it overtook (``results/tables/fidelity.md``).
     """
 
     def __init__(self, options: HalvingOptions) -> None:
@@ -127,7 +129,7 @@ class AsynchronousRungs(Schedule):
             results, promoted = self._results[rung], self._promoted[rung]
             top = results[: math.floor(len(results) * self._shares[rung])]
             due = next((root for _, root in top if root not in promoted), None)
-            if due is not None and len(promoted) < len(top):
+            if due is not None and (last or len(promoted) < len(top)):
                 promoted.add(due)
                 self._rung[due] = rung + 1
                 return Promotion(due, rung + 1)

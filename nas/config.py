@@ -14,6 +14,7 @@ from nas.building import stem_for
 from nas.config_rules import (
     IMAGE_SETTINGS,
     MULTI_FIDELITY,
+    SHORTEST_LADDER,
     TABLE_SETTINGS,
     TRAINING,
     ExecutorName,
@@ -39,13 +40,14 @@ class SearchConfig:
     """What to search, how, and on what.
 
     Attributes:
-        space, controller, data, recipe, final_recipe: names, as `nas list` shows them. A space may also be
-            ``FILE.py:NAME``, or a class or function in a file of one's own.
+        space, data, recipe, final_recipe: names, as `nas list` shows them. A space may also be ``FILE.py:NAME``, or a
+            class or function in a file of one's own.
+        controller: a name too; None for what `resolved_controller` says.
         controller_options, recipe_changes: fields to change from the defaults.
         data_root, download, train_limit, resolution: see `nas.data.load_data`.
         depth, width, stem: size of the networks that are trained; None for a small one by image size.
         parts: what is exchanged in all of them; fields of `nas.parts.Parts`.
-        trials: networks to evaluate.
+        trials: networks to evaluate; with a controller that trains in steps, all of them begin, and its best go on.
         max_seconds: wall time of a session, or simulated time of the run; None for no limit.
         max_epochs: training epochs of all evaluations together; None for no limit.
         seed: every random draw derives from it.
@@ -66,7 +68,7 @@ class SearchConfig:
     """
 
     space: str = "nasnet"
-    controller: str = "predictor"
+    controller: str | None = None
     controller_options: dict[str, Any] = field(default_factory=dict)
     data: str = "digits"
     data_root: str | None = None
@@ -127,7 +129,22 @@ class SearchConfig:
     @property
     def multi_fidelity(self) -> bool:
         """Whether the controller asks for trainings of different lengths."""
-        return self.controller.partition(":")[0] in MULTI_FIDELITY
+        return self.resolved_controller.partition(":")[0] in MULTI_FIDELITY
+
+    @property
+    def resolved_controller(self) -> str:
+        """The controller; where none was named the predictor, on a ladder of trainings where that keeps its choice.
+
+        It does for one objective where a quarter of a training is two epochs or more (``results/tables/fidelity.md``),
+        and on tables that tell of several lengths (``results/tables/multi_fidelity.md``).
+        """
+        if self.controller is not None:
+            return self.controller
+        if self.table is not None:
+            has_ladder = len(self.fidelities) > 1
+        else:
+            has_ladder = self.evaluator == TRAINING and self.search_recipe.epochs >= SHORTEST_LADDER
+        return "asha:predictor" if has_ladder and not self.costs else "predictor"
 
     @property
     def resolved_controller_options(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ ExecutorName = Literal["serial", "processes", "ray", "simulated"]
 TRAINING = "training"  # the evaluator that is no training-free score
 # Controllers that ask for short trainings first; they are told which lengths there are.
 MULTI_FIDELITY = ("asha", "halving", "hyperband")
+SHORTEST_LADDER = 8  # epochs of a training whose first quarter says something of the whole: after one epoch none does
 # What says nothing when results are looked up in a table, and what says nothing elsewhere.
 IMAGE_SETTINGS = (
     *("space", "data", "data_root", "download", "train_limit", "resolution", "recipe", "recipe_changes"),
@@ -136,8 +137,8 @@ def check_table(config: SearchConfig) -> None:
     )
     if config.multi_fidelity and not config.fidelities:
         raise InvalidInputError(
-            f"controller {config.controller!r} asks for trainings of several lengths: name the column of each, "
-            "--fidelity 12=COLUMN --fidelity 200=COLUMN."
+            f"controller {config.resolved_controller!r} asks for trainings of several lengths: name the column of "
+            "each, --fidelity 12=COLUMN --fidelity 200=COLUMN."
         )
 
 

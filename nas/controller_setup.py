@@ -27,11 +27,11 @@ def make_search_controller(config: SearchConfig, space: SearchSpace, *, prior: P
         InvalidInputError: an option, a prior, or several objectives that the controller cannot take.
         MissingDependencyError: it needs a package that is not installed.
     """
-    options = config.resolved_controller_options
+    name, options = config.resolved_controller, config.resolved_controller_options
     try:
-        return make_controller(config.controller, space, config.objectives, config.seed, options, prior=prior)
+        return make_controller(name, space, config.objectives, config.seed, options, prior=prior)
     except InvalidInputError:
-        if config.costs and _takes(config.controller, space, config.objectives[:1], options):
+        if config.costs and _takes(name, space, config.objectives[:1], options):
             raise InvalidInputError(_one_objective_only(config, space)) from None
         raise
 
@@ -40,8 +40,8 @@ def _one_objective_only(config: SearchConfig, space: SearchSpace) -> str:
     metrics = ", ".join(objective.metric for objective in config.objectives)
     able = ", ".join(name for name in CONTROLLERS if _takes(name, space, config.objectives, {}))
     return (
-        f"controller {config.controller!r} searches for one objective, got {len(config.objectives)} ({metrics}): "
-        f"use one of {able}, or weigh one cost into the objective with --target."
+        f"controller {config.resolved_controller!r} searches for one objective, got {len(config.objectives)} "
+        f"({metrics}): use one of {able}, or weigh one cost into the objective with --target."
     )
 
 

@@ -245,7 +245,7 @@ def _facts(run: Run) -> dict[str, Any]:
     config = run.config
     return {
         "space": config.space if config.table is None else config.table,
-        "controller": config.controller,
+        "controller": config.resolved_controller,
         "data": config.data if config.table is None else "",
         "seed": config.seed,
         "versions": run.header.get("versions", {}),

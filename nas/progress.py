@@ -65,8 +65,9 @@ class ProgressDisplay:
     def _prepared(self, folder: Path, config: SearchConfig, lines: Sequence[str]) -> None:
         self._folder, self._trials, self._objective = folder, config.trials, config.objective
         searched, *remarks = lines
-        self._print(f"searching {searched} with {config.controller}: {config.trials} networks, {_workers(config)}")
-        for remark in remarks:
+        controller = config.resolved_controller
+        self._print(f"searching {searched} with {controller}: {config.trials} networks, {_workers(config)}")
+        for remark in (*_ladder(config), *remarks):
             self._print(remark)
         self._start = time.monotonic()
         if self._console.is_terminal:
@@ -74,9 +75,7 @@ class ProgressDisplay:
 
     def _progressed(self, progress: SearchProgress, record: Record | None) -> None:
         if self._before is None:
-            self._before = progress.evaluated - (
-                1 if record and record.measurement.ok and record.reused_from is None else 0
-            )
+            self._before = progress.evaluated - _counts(record)
         if record is not None:
             self._simulated_s = max(self._simulated_s, record.measurement.metrics.get(FINISHED, 0.0))
         text = self._text(progress)
@@ -84,9 +83,14 @@ class ProgressDisplay:
             if self._bar is None:  # something was said in between
                 self._start_bar(total=self._trials)
             self._update(progress.evaluated, text)
-        elif record is not None and progress.evaluated * PLAIN_LINES // self._trials > self._lines_shown:
-            self._lines_shown = progress.evaluated * PLAIN_LINES // self._trials
+        elif record is not None and self._num_lines(progress) > self._lines_shown:
+            self._lines_shown = self._num_lines(progress)
             self._print(f"{progress.evaluated}/{self._trials} networks, {text}")
+
+    def _num_lines(self, progress: SearchProgress) -> int:
+        """Return how many lines tell of what is done; when all networks have begun, of those that go on."""
+        done = min(progress.evaluated, self._trials)
+        return (done + (progress.continued if done == self._trials else 0)) * PLAIN_LINES // self._trials
 
     def _retrained(self, epoch: Epoch, epochs: int) -> None:
         done = epoch.index + 1
@@ -113,7 +117,8 @@ class ProgressDisplay:
             value = progress.best.measurement.metrics[self._objective.metric]
             shown = f"{value:.2%}" if self._objective.metric.endswith("accuracy") else f"{value:.4g}"
             parts.append(f"best {shown} (trial {progress.best.trial.number})")
-        counts = {"failed": progress.failed, "reused": progress.reused, "infeasible": progress.infeasible}
+        counts = {"trained further": progress.continued, "failed": progress.failed}
+        counts |= {"reused": progress.reused, "infeasible": progress.infeasible}
         parts += [f"{count} {name}" for name, count in counts.items() if count]
         if self._simulated_s:
             parts.append(f"{short_time(self._simulated_s)} simulated")
@@ -139,6 +144,19 @@ class ProgressDisplay:
 
     def _print(self, text: str) -> None:
         self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
+
+
+def _counts(record: Record | None) -> bool:
+    """Whether a record adds to the networks evaluated."""
+    return bool(record and record.measurement.ok and record.reused_from is None and record.trial.continues is None)
+
+
+def _ladder(config: SearchConfig) -> list[str]:
+    """Return a line on who trains for how long, where that differs."""
+    budgets: list[int] = config.resolved_controller_options["budgets"] if config.multi_fidelity else []
+    if len(budgets) < 2:
+        return []
+    return [f"all begin with {budgets[0]} epochs, the best go on to {', then '.join(map(str, budgets[1:]))}"]
 
 
 def _workers(config: SearchConfig) -> str:

@@ -155,7 +155,7 @@ def _settings(run: Run) -> RunSettings:
         others["prior"] = config.prior
     return RunSettings(
         space=config.space if config.table is None else Path(config.table).name,
-        controller=config.controller,
+        controller=config.resolved_controller,
         data=config.data if config.table is None else "",
         recipe=_recipe_words(config),
         executor=config.executor,

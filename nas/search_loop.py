@@ -31,8 +31,8 @@ class Limits:
     """When a search ends.
 
     Attributes:
-        trials: evaluations with a result; reused, infeasible and failed ones do not count. A network that is
-            trained further by another trial counts again.
+        trials: networks with a result; reused, infeasible and failed ones do not count. When there are as many, those
+            that the controller wants trained further still are.
         seconds: wall time of this session after which nothing new is started; None for no limit.
         failures: failed evaluations in a row that end the search: something is wrong with all of them.
         fruitless: proposals in a row that cost nothing (reused or infeasible) and end the search.
@@ -52,10 +52,12 @@ class Progress:
     """Where a search stands; given to observers after every record, and at intervals while waiting.
 
     `best` is the best record of the highest budget that gave a result so far, and `best_score` its score: so the
-    score falls when the first network comes to a higher budget with a lower score.
+    score falls when the first network comes to a higher budget with a lower score. `evaluated` counts networks with a
+    result, and `continued` the results of trials that trained one of them further.
     """
 
     evaluated: int = 0
+    continued: int = 0
     reused: int = 0
     infeasible: int = 0
     failed: int = 0
@@ -104,13 +106,18 @@ class SearchLoop:
         for event in events:
             if event.kind == "asked":
                 trial = Trial.from_json(event.data)
-                if self.controller.ask() != [trial]:
+                if self.controller.ask(new=trial.continues is None) != [trial]:
                     raise JournalError(
                         f"trial {trial.number} of the journal is not what this controller asks for: the run was made "
                         "by another version or with other settings. Start a new run."
                     )
             elif event.kind == "told":
                 self._learn(Record.from_json(event.data))
+
+    def is_complete(self, trials: int) -> bool:
+        """Whether so many networks have a result and none of them is to be trained further."""
+        settled = not self.controller.pending and not self.controller.has_further
+        return self.progress.evaluated >= trials and settled
 
     def run(self, executor: Executor, limits: Limits) -> str:
         """Search until a limit is met or the space is exhausted; return the reason in words.
@@ -139,19 +146,19 @@ class SearchLoop:
         """Give every free worker a trial; return the reason when no more are to be started."""
         while len(self._running) < executor.capacity:
             reason = self._reason_to_stop(limits, deadline)
-            if reason or self.progress.evaluated + len(self._running) >= limits.trials:
+            if reason:
                 return reason
-            trials = self.controller.ask()
+            new = sum(trial.continues is None for trial in self._running.values())
+            enough = self.progress.evaluated + new >= limits.trials
+            trials = self.controller.ask(new=not enough)
             if not trials:  # a result in work may still open a rung; only an idle search is at its end
-                return "the search space is exhausted"
+                return _evaluated(self.progress) if enough else "the search space is exhausted"
             self._write("asked", trials[0].to_json())
             self._dispatch(trials[0], executor)
         return ""
 
     def _reason_to_stop(self, limits: Limits, deadline: float | None) -> str:
         progress = self.progress
-        if progress.evaluated >= limits.trials:
-            return f"{progress.evaluated} networks evaluated"
         if progress.failures_in_row >= limits.failures:
             return _failing(progress)
         if progress.fruitless_in_row >= limits.fruitless:
@@ -225,7 +232,8 @@ class SearchLoop:
         elif measurement.status == "infeasible":
             progress.infeasible += 1
         elif measurement.ok:
-            progress.evaluated += 1
+            progress.evaluated += record.trial.continues is None
+            progress.continued += record.trial.continues is not None
             progress.failures_in_row = 0
             progress.reasons.clear()
         else:
@@ -240,6 +248,11 @@ class SearchLoop:
         if rank is not None and (progress.best is None or rank > (progress.best.trial.fidelity, progress.best_score)):
             progress.best, progress.best_score = record, rank[1]
         progress.in_work = len(self._running)
+
+
+def _evaluated(progress: Progress) -> str:
+    further = f", {progress.continued} trainings went further" if progress.continued else ""
+    return f"{progress.evaluated} networks evaluated{further}"
 
 
 def _failing(progress: Progress) -> str:

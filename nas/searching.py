@@ -62,6 +62,7 @@ def start(
         watcher: told about progress.
         concludes: whether the best network is trained to the end; where it is not, resuming does so.
     """
+    config = replace(config, controller=config.resolved_controller)  # a run says which it was
     folder = Path(out) if out is not None else _new_folder(config)
     config.to_toml()  # what no file can hold is refused before there is a folder
     session = Session.prepare(config, folder, watcher or Watcher(), concludes=concludes)

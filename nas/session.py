@@ -72,7 +72,7 @@ class Session:
             loop = SearchLoop(self.controller, journal, self.problem.screen, watcher.progressed, watcher.said)
             loop.replay(events)
             concluded = [event.data["trial"] for event in events if event.kind == "final"]
-            complete = loop.progress.evaluated >= self.config.trials and (bool(concluded) or not self.concludes)
+            complete = loop.is_complete(self.config.trials) and (bool(concluded) or not self.concludes)
             if not complete:
                 executor = executor or self.make_executor(events)
                 self._search(loop, executor)

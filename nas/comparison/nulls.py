@@ -176,7 +176,8 @@ def carry_out_search(search: RandomSearch, folder: Path, watcher: Watcher, *, wh
 
 
 def _num_trained(run: Run) -> int:
-    return sum(1 for record in run.records if record.measurement.ok and record.reused_from is None)
+    records = [record for record in run.records if record.measurement.ok and record.reused_from is None]
+    return len({record.trial.root for record in records})
 
 
 def enter_winner(search: RandomSearch, run: Run, entries: Sequence[Competitor]) -> Competitor:

@@ -170,7 +170,8 @@ class Spent:
 
     Attributes:
         trained: networks evaluated with a result.
-        network_epochs: epochs of these together; None if the length of some is unknown.
+        continued: trials that trained one of them further.
+        network_epochs: epochs of all these together; None if the length of some is unknown.
         worker_s: seconds of all evaluations together, failed ones included.
         reused: trials that were answered with a stored result.
         infeasible: trials refused before training.
@@ -180,6 +181,7 @@ class Spent:
     """
 
     trained: int
+    continued: int
     network_epochs: float | None
     worker_s: float
     reused: int
@@ -193,9 +195,11 @@ def spent(summary: RunSummary) -> Spent:
     own = [record for record in summary.records if record.reused_from is None]
     statuses = Counter(record.measurement.status for record in own)
     epochs = [_epochs_spent(record, default=summary.epochs) for record in own if record.measurement.ok]
+    continued = sum(record.measurement.ok and record.trial.continues is not None for record in own)
     known = [value for value in epochs if value is not None]
     return Spent(
-        trained=statuses["ok"],
+        trained=statuses["ok"] - continued,
+        continued=continued,
         network_epochs=sum(known) if len(known) == len(epochs) else None,
         worker_s=sum(record.measurement.seconds for record in own),
         reused=len(summary.records) - len(own),

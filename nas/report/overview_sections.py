@@ -57,6 +57,8 @@ def _lead(summary: RunSummary, best: Record | None, cost: Spent) -> str:
     found = f"Found in trial {trial_link(best.trial.number)}. " if best else ""
     asked = f" of {format_number(summary.settings.trials)}" if summary.settings.trials else ""
     parts = [f"{format_number(cost.trained)}{asked} networks evaluated"]
+    if cost.continued:
+        parts.append(f"{format_number(cost.continued)} times one of them trained further")
     if cost.reused:
         parts.append(f"{format_number(cost.reused)} answered with stored results")
     if cost.infeasible:
@@ -154,6 +156,7 @@ def spent_section(summary: RunSummary) -> str:
         "Simulated time": "" if summary.simulated_s is None else format_duration(summary.simulated_s),
         "Worker time": format_duration(cost.worker_s),
         "Networks evaluated" if summary.epochs is None else "Networks trained": format_number(cost.trained),
+        "Trained further": format_number(cost.continued) if cost.continued else "",
         "Network-epochs": epochs,
         "MACs trained": macs_words(cost.trained_macs),
         "Reused results": format_number(cost.reused),

@@ -68,6 +68,20 @@ def test_proposals_lie_in_the_space_with_rising_numbers(name: str, tables: Modul
         assert all(parent < record.trial.number for parent in record.trial.parents)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_asked_for_no_new_network_it_gives_none(name: str, tables: ModuleType) -> None:
+    space = tables.TableSpace()
+    controller, other = tables.quick(name, space), tables.quick(name, space)
+    for _ in range(12):
+        assert all(trial.continues is not None for trial in controller.ask(new=False))
+        if controller.pending:  # one that trains in steps
+            break
+        (trial,) = controller.ask()
+        assert [trial] == other.ask()
+        for told in (controller, other):
+            told.tell([Record(trial, tables.by_table(space)(trial))])
+
+
 def mnasnet_reward(name: str, tables: ModuleType, num_trials: int) -> list[Record]:
     """Search MnasNet's space for accuracy x (MACs / 400M)^-0.07, where all networks are equally accurate."""
     space = get_space("mbconv")

@@ -150,6 +150,32 @@ def test_at_the_end_of_the_space_promotions_remain(kind: HalvingKind, tables: Mo
     assert all(trial.continues is not None for trial in trials[-2:])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_new_networks_those_that_are_due_go_on(kind: HalvingKind, tables: ModuleType) -> None:
+    """Twelve networks, no more: the rest goes on to the top, and a replay that asks likewise agrees."""
+    space = tables.TableSpace()
+    evaluate = at_budget(tables, space)
+    controller, replayed = (make_halving(kind, inner(space), HalvingOptions((1, 2, 4))) for _ in range(2))
+    trials: list[Trial] = []
+    while True:
+        enough = sum(trial.continues is None for trial in trials) >= 12
+        due = controller.has_further
+        asked = controller.ask(new=not enough)
+        if enough:
+            assert bool(asked) == due
+        if not asked:
+            break
+        assert replayed.ask(new=asked[0].continues is None) == asked
+        trials += asked
+        record = Record(asked[0], evaluate(asked[0]))
+        controller.tell([record])
+        replayed.tell([record])
+    assert sum(trial.continues is None for trial in trials) == 12
+    assert trials[-1].budget == 4
+    assert trials[-1].continues is not None
+    assert controller.ask() != []  # a longer search goes on from here
+
+
 def test_a_known_network_drawn_again_is_no_second_contender(tables: ModuleType) -> None:
     controller = make_halving("asha", inner(tables.TableSpace(), "random"), HalvingOptions((1, 3)))
     trials = controller.ask(4)

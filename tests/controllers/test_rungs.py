@@ -43,6 +43,44 @@ def climb(schedule: Schedule, *, first: int, size: int) -> Counter[int]:
     return counts
 
 
+def test_at_the_end_asha_catches_up_on_those_who_overtook_the_early_ones() -> None:
+    """Ever better networks: of four, two early ones went on, and the best two of them only at the end."""
+    schedule = AsynchronousRungs(HalvingOptions((1, 2)))
+    early = []
+    for root in range(4):
+        schedule.enter(root)
+        schedule.report(root, root)
+        early += drain(schedule)
+    assert early == [Promotion(1, 1), Promotion(3, 1)]
+    assert schedule.promote() is None
+    assert drain(schedule, last=True) == [Promotion(2, 1)]
+    schedule.enter(4)
+    schedule.report(4, 4)
+    assert schedule.promote() is None  # three of five have gone on: more than a half, so newcomers wait
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_at_the_end_asha_has_trained_the_top_of_every_rung(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    options, schedule = HalvingOptions((2, 4, 8)), AsynchronousRungs(HalvingOptions((2, 4, 8)))
+    scores: list[dict[int, float]] = [{}, {}, {}]
+
+    def report(root: int, rung: int) -> None:
+        scores[rung][root] = float(rng.random())
+        schedule.report(root, scores[rung][root])
+
+    for root in range(24):
+        report(root, schedule.enter(root))
+        for promotion in iter(schedule.promote, None):
+            report(promotion.root, promotion.rung)
+    while (promotion := schedule.promote() or schedule.promote(last=True)) is not None:
+        report(promotion.root, promotion.rung)
+    for rung, share in enumerate(options.shares):
+        ranked = sorted(scores[rung], key=scores[rung].__getitem__, reverse=True)
+        assert set(ranked[: int(len(ranked) * share)]) <= set(scores[rung + 1])
+    assert 12 <= len(scores[1]) < 18
+
+
 def test_a_bracket_by_hand() -> None:
     """Nine networks, numbers as scores: three go on, best first, then the one that is now best."""
     schedule = halving()

@@ -79,6 +79,51 @@ def test_lengths_of_training_follow_the_recipe() -> None:
     assert nas.SearchConfig(controller="evolution").resolved_controller_options == {}
 
 
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ({}, "asha:predictor"),
+        ({"recipe_changes": {"epochs": 8}}, "asha:predictor"),
+        ({"recipe_changes": {"epochs": 7}}, "predictor"),
+        ({"costs": ("macs",)}, "predictor"),
+        ({"objective": Objective(target=1e6)}, "asha:predictor"),
+        ({"evaluator": "naswot"}, "predictor"),
+        ({"table": "t.npz", "objective": Objective("late")}, "predictor"),
+        ({"table": "t.npz", "fidelities": {200: "late"}}, "predictor"),
+        ({"table": "t.npz", "fidelities": {12: "early", 200: "late"}}, "asha:predictor"),
+        ({"controller": "predictor"}, "predictor"),
+        ({"controller": "random"}, "random"),
+    ],
+)
+def test_who_proposes_when_nobody_is_named(settings: dict[str, Any], expected: str) -> None:
+    config = nas.SearchConfig(**settings)
+    assert config.resolved_controller == expected
+    assert config.multi_fidelity == expected.startswith("asha")
+
+
+def test_a_search_that_names_nobody_trains_all_a_little_and_the_best_in_full(
+    tmp_path: Path, cli: Callable[..., Any]
+) -> None:
+    flags = ("--space", "nasnet:blocks=1", "--trials", 4, "--train-limit", 60, "--width", 4, "--epochs", 8)
+    flags = (*flags, "--final-recipe", "proxy")
+    answer = cli("search", *flags, "--out", tmp_path / "run")
+    assert answer.code == 0, answer.err
+    assert "with asha:predictor: 4 networks" in answer.err
+    assert "all begin with 2 epochs, the best go on to 4, then 8" in answer.err
+    run = nas.load(tmp_path / "run")
+    assert run.config.controller == "asha:predictor"
+    assert sum(record.trial.continues is None for record in run.records) == 4
+    assert len(run.ranked()) == 4
+    assert run.best.architecture == run.ranked()[0].trial.architecture
+    assert run.ranked()[0].trial.budget == 8
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "4 of 4 networks evaluated, 3 times one of them trained further" in page
+    before = (tmp_path / "run" / "journal.jsonl").read_bytes()
+    again = cli("resume", tmp_path / "run")
+    assert "is finished" in again.err
+    assert (tmp_path / "run" / "journal.jsonl").read_bytes() == before
+
+
 @pytest.mark.parametrize(("direction", "weight"), [("maximize", 0.1), ("minimize", -0.07)])
 def test_a_weight_that_rewards_dear_networks_is_refused(direction: Any, weight: float) -> None:
     with pytest.raises(InvalidInputError, match="so that dear networks score worse"):

@@ -386,7 +386,33 @@ def test_multi_fidelity_search_resumes_from_any_cut(tmp_path: Path, kind: Halvin
         assert len({TINY.key(r.trial.architecture) for r in records(folder)}) == 100
     again = go_on(tmp_path / "whole", rung_search(kind, TINY), Catching(oracle, workers=3, seed=9), 10_000)
     assert (tmp_path / "whole" / FILE_NAME).read_bytes() == whole
-    assert again.progress.evaluated > 100
+    assert again.progress.evaluated + again.progress.continued > 100
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("kind", KINDS)
+def test_trials_are_networks_and_the_best_of_them_go_on(tmp_path: Path, kind: HalvingKind, workers: int) -> None:
+    oracle = Rungs(lambda trial: "diverged" if trial.number in (3, 10) else "")
+    loop, reason = search(tmp_path, rung_search(kind), Shuffled(oracle, workers=workers, seed=0), 16)
+    ok = [r for r in records(tmp_path) if r.measurement.ok]
+    assert loop.progress.evaluated == 16 == sum(r.trial.continues is None for r in ok)
+    assert loop.progress.continued == len(ok) - 16 > 0
+    assert reason == f"16 networks evaluated, {loop.progress.continued} trainings went further"
+    assert loop.is_complete(16)
+    assert not loop.is_complete(17)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_goes_on_resumes_from_any_cut(tmp_path: Path, kind: HalvingKind) -> None:
+    """One worker: from every line of the second half, the journal ends as the undisturbed one did."""
+    search(tmp_path / "whole", rung_search(kind), SerialExecutor(Rungs()), 12)
+    lines = (tmp_path / "whole" / FILE_NAME).read_bytes().splitlines(keepends=True)
+    for kept in range(len(lines) // 2, len(lines)):
+        folder = tmp_path / str(kept)
+        folder.mkdir()
+        (folder / FILE_NAME).write_bytes(b"".join(lines[:kept]))
+        assert go_on(folder, rung_search(kind), SerialExecutor(Rungs()), 12).is_complete(12)
+        assert story(folder) == story(tmp_path / "whole")
 
 
 def test_a_limit_on_epochs_ends_the_search(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "reinforce": {"minibatch": 4},
     "optuna:tpe": {"n_startup_trials": 5},
 }
-CONTROLLERS = ["random", "evolution", "local", "predictor", "reinforce", "optuna:tpe", "asha"]
+CONTROLLERS = ["random", "evolution", "local", "predictor", "reinforce", "optuna:tpe"]
 
 
 def settings(table: Path, controller: str) -> dict[str, Any]:
@@ -39,6 +39,20 @@ def test_an_extended_run_is_the_long_run(controller: str, table: Path, tmp_path:
     assert longer.final == whole.final
     assert longer.best.architecture == whole.best.architecture
     assert longer.config == whole.config
+
+
+def test_an_extended_ladder_begins_the_networks_of_the_long_run(table: Path, tmp_path: Path, story: Any) -> None:
+    """The short run trains its best to the end before it is extended, so only what begins is the same."""
+    nas.search(**settings(table, "asha"), trials=SHORT, out=tmp_path / "extended")
+    short = story(tmp_path / "extended", "asked", "told")
+    longer = nas.resume(tmp_path / "extended", trials=LONG)
+    whole = nas.search(**settings(table, "asha"), trials=LONG, out=tmp_path / "whole")
+    assert story(tmp_path / "extended", "asked", "told")[: len(short)] == short
+    begun = [[r.trial.architecture for r in run.records if r.trial.continues is None] for run in (longer, whole)]
+    assert begun[0] == begun[1]
+    full = [{r.trial.architecture for r in run.records if r.trial.budget == 9} for run in (longer, whole)]
+    assert full[0] >= full[1]
+    assert longer.best.architecture == whole.best.architecture
 
 
 def test_an_extension_that_was_killed_goes_on_to_its_new_end(table: Path, tmp_path: Path, story: Any) -> None:
