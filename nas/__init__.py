@@ -1,7 +1,7 @@
 """Neural architecture search for image classifiers: search, scale, compare.
 
 >>> import nas
->>> run = nas.search(space="nasnet", controller="predictor", data="digits", trials=24, seed=0)
+>>> run = nas.search(space="nasnet", data="digits", trials=24, seed=0)
 >>> run.best.metrics["test_accuracy"], run.best.network()
 
 Names are loaded when they are first used, so that importing this costs little.

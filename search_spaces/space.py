@@ -54,6 +54,7 @@ class SearchSpace(ABC):
         self.decisions = tuple(decisions)
         self.proxy_sizes = proxy_sizes
         self._counts = tuple(len(decision) for decision in self.decisions)
+        self._free = [i for i, count in enumerate(self._counts) if count > 1]  # decisions with an alternative
         self._offsets = np.concatenate([[0], np.cumsum(self._counts)])
 
     @abstractmethod
@@ -142,10 +143,9 @@ class SearchSpace(ABC):
         The decision is uniform over those with an alternative, then the other option is uniform. A space
         with no alternative anywhere returns the architecture itself.
         """
-        free = [i for i, count in enumerate(self._counts) if count > 1]
-        if not free:
+        if not self._free:
             return architecture
-        i = free[int(rng.integers(len(free)))]
+        i = self._free[int(rng.integers(len(self._free)))]
         other = int(rng.integers(self._counts[i] - 1))
         return self._with_choice(architecture, i, other + (other >= architecture.choices[i]))
 

@@ -85,7 +85,7 @@ def compare(
 
     A stopped comparison goes on where it was with the same command and the same --out.
 
-    Example: nas compare results/nasnet-digits-predictor-1 lenet-5 cifar-resnet-20 --data digits --seeds 3
+    Example: nas compare results/nasnet-digits-asha-predictor-1 lenet-5 cifar-resnet-20 --data digits --seeds 3
     """
     from nas.comparison.comparing import compare as carry_out
     from nas.comparison.tables import find_column

@@ -49,7 +49,12 @@ if TYPE_CHECKING:
 def search(
     context: typer.Context,
     space: Annotated[Text, option("What to search; see `nas list spaces`. [default: nasnet]")] = None,
-    controller: Annotated[Text, option("Who proposes; `nas list controllers`. [default: predictor]")] = None,
+    controller: Annotated[
+        Text,
+        option(
+            "Who proposes; `nas list controllers`. [default: asha:predictor from 8 epochs a network on, else predictor]"
+        ),
+    ] = None,
     data: Annotated[Text, option("On what images; `nas list datasets`. [default: digits]")] = None,
     data_root: Root = None,
     download: Annotated[bool, typer.Option("--download", help="Fetch the data set if its files are missing.")] = False,
@@ -143,7 +148,7 @@ def resume(
 ) -> None:
     """Go on with a search, a training or a comparison exactly where it was; extend a finished search.
 
-    Example: nas resume results/nasnet-digits-predictor-1 --trials 100
+    Example: nas resume results/nasnet-digits-asha-predictor-1 --trials 100
     """
     from nas.commands.compare import resume_compared
     from nas.comparison.plan import is_comparison

@@ -131,7 +131,7 @@ def scale_(
 
     Example: nas scale efficientnet-b0 --coefficients 1.2,1.1,1.15 --phi 1..7
 
-    Example: nas scale results/nasnet-digits-predictor-1 --data digits --target-macs 2M --target-macs 8M
+    Example: nas scale results/nasnet-digits-asha-predictor-1 --data digits --target-macs 2M --target-macs 8M
     """
     from nas.scaling.bases import find_network
     from nas.scaling.family import new_folder

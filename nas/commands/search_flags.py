@@ -60,7 +60,9 @@ def amount(help: str) -> Any:
     return typer.Option(parser=parse_amount, metavar="AMOUNT", help=help)
 
 
-Trials = Annotated[Whole, option("Networks to evaluate. [default: 24]")]
+Trials = Annotated[
+    Whole, option("Networks to evaluate; the best of them go on where trainings are halved. [default: 24]")
+]
 ExecutorFlag = Annotated[
     Text,
     option("Where networks are evaluated: serial, processes, ray, or simulated with a table. [default: serial]"),

@@ -84,7 +84,7 @@ def load(root: Path | None, *, train: int, validation: int, size: int) -> ImageD
     if root is not None:
         from nas.data import load_data
 
-        data = load_data("cifar10", root=root).for_search()
+        data = load_data("cifar-10", root=root, resolution=size).for_search()
         return replace(data, train=data.train.select(torch.arange(train)))
     names, changes = tuple(map(str, range(10))), Augmentation(crop_padding=4, flip=True)
     return ImageData("noise", images(train, size, 0), images(validation, size, 1), None, names, changes)
