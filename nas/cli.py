@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import suppress
 from typing import Any, Optional
 
 import typer
@@ -12,6 +10,7 @@ from rich.console import Console
 
 from nas.errors import InvalidInputError, JournalError, NASError
 from nas.report.formatting import printable
+from nas.setting_values import parse_value
 
 app = typer.Typer(
     name="nas",
@@ -43,22 +42,8 @@ def parse_settings(kind: str, pairs: list[str]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not (name and equals and text):
             raise InvalidInputError(f"{kind} takes name=value, got {pair!r}.")
-        settings[name] = _parse_value(text)
+        settings[name] = parse_value(text)
     return settings
-
-
-def _parse_value(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
-    if text.startswith("["):
-        with suppress(ValueError):
-            return json.loads(text)
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def main() -> None:

@@ -1,18 +1,18 @@
 """Controllers as a comparison is asked for them: names, each with options in brackets behind it.
 
 `evolution(population=50,tournament=5),local` names two. A value is a number, true, false or a list in square
-brackets, as JSON has them, or else a word. What the options mean is the controllers' business.
+brackets, or else a word, as on the command line. What the options mean is the controllers' business.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from nas.errors import InvalidInputError
+from nas.setting_values import parse_value
 
 _SPEC = re.compile(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", re.DOTALL)
 
@@ -68,15 +68,8 @@ def read_controller(text: str) -> ControllerSpec:
             raise InvalidInputError(f"an option of a controller is option=value, got {part!r} in {text!r}.")
         if option.strip() in options:
             raise InvalidInputError(f"an option has one value, got {option.strip()!r} twice in {text!r}.")
-        options[option.strip()] = _value(value.strip())
+        options[option.strip()] = parse_value(value.strip())
     return ControllerSpec(text.strip(), found[1], options)
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return text
 
 
 def _split(text: str) -> Iterator[str]:
