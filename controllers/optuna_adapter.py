@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from controllers.controller import Controller, Proposal
+from controllers.single_thread import one_thread
 from controllers.trial import Objective, Record
 from search_spaces.errors import InvalidInputError, MissingDependencyError, UnknownNameError
 from search_spaces.randomness import derive_seed
@@ -84,7 +85,7 @@ class OptunaSampler(Controller):
     def propose(self, number: int, rng: np.random.Generator) -> Proposal:
         """Return what the sampler suggests."""
         _restart(self._sampler, int(rng.integers(2**32)))
-        with _quiet():
+        with _quiet(), one_thread():
             suggested = self._study.ask(self._distributions)
         choices = [suggested.params.get(decision.name, 0) for decision in self.space.decisions]
         return Proposal(self.space.architecture(choices))

@@ -14,6 +14,7 @@ from controllers.controller import Controller, Proposal
 from controllers.encoding import Encoder, Features, Floats
 from controllers.gaussian_process import Kernel, Posterior, fit_kernel
 from controllers.prior import Prior, StandardGuesses
+from controllers.single_thread import one_thread
 from controllers.trial import Objective, Record
 from controllers.unseen import UnseenNetworks
 from search_spaces.architecture import Architecture
@@ -81,9 +82,10 @@ class PredictorSearch(Controller):
         if len(self._told) >= RANDOM_START and len({tuple(scores) for scores in self._scores}) > 1:
             weights = rng.dirichlet(np.ones(len(self.objectives)))
             values = self._values(weights)
-            self._refit(rng)
-            candidates = self._source.draw(self._told, values, rng)
-            mean, deviation = self._predict(candidates, values)
+            with one_thread():
+                self._refit(rng)
+                candidates = self._source.draw(self._told, values, rng)
+                mean, deviation = self._predict(candidates, values)
             if number % 2:
                 worth = mean + deviation * rng.standard_normal(len(mean))
             else:
