@@ -50,11 +50,13 @@ class MemoryCheck:
         space: builds the networks.
         bounds: at least one.
         validation_images: how many a training looks at.
+        device: where networks are trained.
     """
 
     space: SearchSpace
     bounds: tuple[MemoryBound, ...]
     validation_images: int
+    device: str = "cpu"
 
     def check(self, blueprint: Blueprint) -> Measurement | None:
         """Return an ``infeasible`` measurement that names the broken bound, or None when all are kept.
@@ -83,6 +85,7 @@ class MemoryCheck:
             shape,
             recipe=recipe,
             validation_images=self.validation_images,
+            device=self.device,
         )
 
     def refuse_hopeless(self, leanest: Sequence[Blueprint]) -> None:
@@ -132,7 +135,7 @@ def memory_check(config: SearchConfig, space: SearchSpace, *, validation_images:
         )
     elif config.evaluator == TRAINING and config.trial_memory_bytes is not None:
         bounds.append(MemoryBound("--trial-memory", config.trial_memory_bytes, recipe))
-    return MemoryCheck(space, tuple(bounds), validation_images) if bounds else None
+    return MemoryCheck(space, tuple(bounds), validation_images, config.device) if bounds else None
 
 
 def children_that_fit(memory: TrainingMemory, *, card_bytes: int, context_bytes: int, data_bytes: int = 0) -> int:

@@ -169,8 +169,8 @@ def _settings(run: Run) -> RunSettings:
 def _recipe_words(config: SearchConfig) -> str:
     if config.table is not None:
         return ""
-    epochs = config.search_recipe.epochs
-    trained = f"{config.recipe}, {epochs} epoch{'' if epochs == 1 else 's'}"
+    lengths = config.resolved_controller_options["budgets"] if config.multi_fidelity else [config.search_recipe.epochs]
+    trained = f"{config.recipe}, {' or '.join(map(str, lengths))} epoch{'' if lengths == [1] else 's'}"
     how = trained if _trains(config) else "none, scored untrained"
     return f"{how}; the winner by {config.final_recipe}"
 

@@ -18,7 +18,9 @@ from nas.data.batching import batches
 from nas.data.image_data import ImageData, Split
 from nas.data.residence import resident
 
-EVALUATION_BATCH = 256
+EVALUATION_BATCH = 256  # images at most, and always on a GPU
+EVALUATION_PIXELS = 2**15  # on a CPU: a layer's call costs little beside its work, and its maps stay in the cache
+LEAST_BATCH = 8
 BORDER_SHARE = 8  # of the image's size
 TEN_CROPS = 10
 
@@ -35,6 +37,19 @@ class Accuracy:
     def share(self) -> float:
         """Correct answers as a share of all, in [0, 1]."""
         return self.correct / self.images
+
+
+def evaluation_batch(images: Tensor | tuple[int, ...], device: torch.device | str) -> int:
+    """Return how many images are looked at together: on a CPU so many that their maps suit its cache.
+
+    Args:
+        images: (..., height, width), or that shape.
+        device: where they are looked at.
+    """
+    if torch.device(device).type != "cpu":
+        return EVALUATION_BATCH
+    height, width = (images.shape if isinstance(images, Tensor) else images)[-2:]
+    return min(EVALUATION_BATCH, max(LEAST_BATCH, EVALUATION_PIXELS // (height * width)))
 
 
 @torch.inference_mode()
@@ -85,7 +100,7 @@ def _predictions(
     """Yield logits and labels, batch by batch."""
     network.eval()
     device = next(network.parameters()).device
-    for images, labels in batches(resident(split, device), EVALUATION_BATCH):
+    for images, labels in batches(resident(split, device), evaluation_batch(split.images, device)):
         if crops == TEN_CROPS:
             yield _of_ten_crops(network, data, images), labels
             continue

@@ -20,7 +20,7 @@ from nas.data.image_data import normalise_bytes
 from nas.errors import InvalidInputError
 from nas.profiling.measures import LiveTensors
 from nas.training.averaging import Average, copied
-from nas.training.measuring import EVALUATION_BATCH
+from nas.training.measuring import EVALUATION_BATCH, evaluation_batch
 from nas.training.optimizers import make_optimizer
 from nas.training.recipe import Recipe
 from nas.training.step import Outputs
@@ -71,7 +71,12 @@ class TrainingMemory:
 
 
 def forecast_memory(
-    build: Callable[[], nn.Module], input_shape: Shape, *, recipe: Recipe, validation_images: int = EVALUATION_BATCH
+    build: Callable[[], nn.Module],
+    input_shape: Shape,
+    *,
+    recipe: Recipe,
+    validation_images: int = EVALUATION_BATCH,
+    device: torch.device | str = "cpu",
 ) -> TrainingMemory:
     """Return the memory that training a network by a recipe will take.
 
@@ -82,6 +87,7 @@ def forecast_memory(
         input_shape: (channels, height, width) of an image.
         recipe: its batch, parts, optimizer and average decide.
         validation_images: how many are looked at; none takes the network's own evaluation out.
+        device: where it is to be trained, which says how many images are looked at together. Nothing is computed there.
 
     Raises:
         InvalidInputError: fewer than 0 validation images.
@@ -90,15 +96,15 @@ def forecast_memory(
     if validation_images < 0:
         raise InvalidInputError(f"validation_images must be >= 0, got {validation_images}.")
 
-    def run(device: str) -> TrainingMemory:
-        step = _Step(build(), input_shape, recipe, device)
+    def run(place: str) -> TrainingMemory:
+        step = _Step(build(), input_shape, recipe, place)
         with LiveTensors(step.tensors) as live:
             saved = step.differentiate()
             differentiated = int(live.peak_bytes)
             step.update()
             held = step.held_bytes
             updated, live.peak_bytes = int(live.peak_bytes), live.live_bytes
-            step.evaluate(min(validation_images, EVALUATION_BATCH))
+            step.evaluate(min(validation_images, evaluation_batch(input_shape, device)))
             evaluation = int(live.peak_bytes)
         # from the second step on the optimizer's state is there while gradients are computed
         peak = max(differentiated + held["optimizer"], updated)

@@ -117,6 +117,7 @@ def test_a_search_that_names_nobody_trains_all_a_little_and_the_best_in_full(
     assert run.best.architecture == run.ranked()[0].trial.architecture
     assert run.ranked()[0].trial.budget == 8
     page = (tmp_path / "run" / "report.html").read_text()
+    assert "proxy, 2 or 4 or 8 epochs" in page
     assert "4 of 4 networks evaluated, 3 times one of them trained further" in page
     before = (tmp_path / "run" / "journal.jsonl").read_bytes()
     again = cli("resume", tmp_path / "run")

@@ -10,8 +10,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+import nas
 from nas.data import Augmentation, ImageData, Split
-from nas.training.measuring import accuracy_of, border_of, measure_accuracy, predict
+from nas.training import measuring
+from nas.training.measuring import accuracy_of, border_of, evaluation_batch, measure_accuracy, predict
 
 SIZE = 16
 
@@ -87,3 +89,31 @@ def test_a_network_that_ignores_position_sees_one_image_in_a_plain_one() -> None
     data = replace(data, test_split=black)
     found = predict(network, data, data.test, crops=10)
     torch.testing.assert_close(found, predict(network, data, data.test).log_softmax(1))
+
+
+@pytest.mark.parametrize(
+    ("shape", "device", "expected"),
+    [
+        ((1, 8, 8), "cpu", 256),
+        ((1, 28, 28), "cpu", 41),
+        ((3, 32, 32), "cpu", 32),
+        ((3, 224, 224), "cpu", 8),
+        ((3, 224, 224), "cuda", 256),
+    ],
+)
+def test_on_a_cpu_images_are_looked_at_as_they_suit_its_cache(
+    shape: tuple[int, ...], device: str, expected: int
+) -> None:
+    assert evaluation_batch(shape, device) == expected
+    assert evaluation_batch(torch.zeros(2, *shape), device) == expected
+
+
+def test_logits_do_not_depend_on_how_many_images_are_looked_at_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = torch.randint(0, 256, (70, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    split = Split(images, torch.arange(70) % 10)
+    data = ImageData("noise", split, split, None, tuple(map(str, range(10))))
+    network = nas.build("nasnet-a-mobile", classes=10, input_shape=(3, 32, 32), depth=1, width=8)
+    predicted = predict(network, data, split)
+    monkeypatch.setattr(measuring, "EVALUATION_PIXELS", 2**20)
+    assert evaluation_batch(images, "cpu") == 256
+    torch.testing.assert_close(predict(network, data, split), predicted, rtol=1e-5, atol=1e-5)
