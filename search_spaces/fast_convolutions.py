@@ -170,12 +170,14 @@ def depthwise_weight_gradient(
     """
     batch, channels = x.shape[:2]
     chunks = -(-batch * x.stride(0) * x.element_size() // CHUNK_BYTES)
-    total = x.new_zeros(channels, *kernel)
+    total: Tensor | None = None
     for part, part_grad in zip(x.chunk(chunks), grad.chunk(chunks), strict=True):
         taps = functional.conv2d(
             _as_one_image(part), _as_kernels(part_grad), None, dilation, padding, stride, len(part) * channels
         )[0, :, : kernel[0], : kernel[1]]  # with a stride, pixels at the end that no tap saw would give more
-        total += taps.reshape(len(part), channels, *kernel).sum(0)
+        found = taps.reshape(len(part), channels, *kernel).sum(0)
+        total = found if total is None else total.add_(found)
+    assert total is not None  # there is at least one image
     return total.unsqueeze(1)
 
 

@@ -29,6 +29,7 @@ Tensors = tuple[Tensor, ...]
 _LAYERS = (SpatialConv2d, PointwiseConv2d, nn.BatchNorm2d)
 LARGEST_BYTES = 2**20  # of what one chain reads: a core's second-level cache, about
 _ROLES = 4  # of a stage's weights: depthwise, pointwise, scale, shift
+_KEPT = 6  # tensors of a stage for its backward pass, besides its matrices and what it reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,42 +112,43 @@ class _SideBySide(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, stages: tuple[tuple[Stage, ...], ...], reads: tuple[int, ...], *tensors: Tensor) -> Tensors:
-        inputs, weights = _apart(tensors, len(stages) * _ROLES * len(reads))
+        count = len(reads)
+        inputs, weights = _apart(tensors, len(stages) * _ROLES * count)
         x, kept = beside([inputs[i] for i in reads]), list[Tensor]()
         for i, stage in enumerate(stages):
-            depthwise, pointwise, scale, shift = _roles(weights, i, len(reads))
-            spatial = _convolve(x, torch.cat(depthwise), stage[0].depthwise)
-            mixed = _multiply(spatial, pointwise)
-            x, mean, deviation = normalise(mixed, torch.cat(scale), torch.cat(shift), [s.norm for s in stage])
+            depthwise, pointwise, scale, shift = _roles(weights, i, count)
+            spatial_weight, joined_scale = torch.cat(depthwise), torch.cat(scale)
+            matrices = [weight.flatten(1) for weight in pointwise]
+            spatial = _convolve(x, spatial_weight, stage[0].depthwise)
+            mixed = _multiply(spatial, matrices)
+            read = x
+            x, mean, deviation = normalise(mixed, joined_scale, torch.cat(shift), [s.norm for s in stage])
             if i < len(stages) - 1:
                 x.relu_()
-            kept += [spatial, mixed, mean, deviation, *([x] if i < len(stages) - 1 else [])]
-        ctx.save_for_backward(*tensors, *kept)
+            # what the first stage reads is put together again in the backward pass: it would be kept for nothing else
+            read_again = [read] if i else []
+            kept += [spatial_weight, joined_scale, spatial, mixed, mean, deviation, *matrices, *read_again]
+        ctx.save_for_backward(*inputs, *kept)
         ctx.stages, ctx.reads, ctx.inputs = stages, reads, len(inputs)
-        return torch.split(x, x.shape[1] // len(reads), dim=1)
+        return torch.split(x, x.shape[1] // count, dim=1)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Any, ...]:
         stages, reads, count = ctx.stages, ctx.reads, len(ctx.reads)
-        saved = ctx.saved_tensors
-        inputs = saved[: ctx.inputs]
-        weights = saved[ctx.inputs : ctx.inputs + len(stages) * _ROLES * count]
-        kept, found = saved[ctx.inputs + len(weights) :], list[Tensor]()
-        gradient = beside(gradients)
+        saved, found = list(ctx.saved_tensors), list[Tensor]()
+        gradient, x = beside(gradients), None
         for i in reversed(range(len(stages))):
-            spatial, mixed, mean, deviation = kept[5 * i : 5 * i + 4]
-            depthwise, pointwise, scale, _ = _roles(weights, i, count)
+            if x is not None:  # what the stage behind has read
+                torch.ops.aten.threshold_backward.grad_input(gradient, x, 0, grad_input=gradient)
+            x = saved.pop() if i else beside([saved[j] for j in reads])
+            matrices = _take(saved, count)
+            spatial_weight, scale, spatial, mixed, mean, deviation = _take(saved, _KEPT)
             conv, norm = stages[i][0].depthwise, stages[i][0].norm
-            if i < len(stages) - 1:
-                torch.ops.aten.threshold_backward.grad_input(gradient, kept[5 * i + 4], 0, grad_input=gradient)
-            gradient, by_scale, by_shift = normalise_backward(
-                gradient, mixed, torch.cat(scale), mean, deviation, eps=norm.eps
-            )
-            gradient, by_pointwise = _multiply_backward(gradient, spatial, pointwise)
-            x = kept[5 * i - 1] if i else beside([inputs[j] for j in reads])
+            gradient, by_scale, by_shift = normalise_backward(gradient, mixed, scale, mean, deviation, eps=norm.eps)
+            gradient, by_pointwise = _multiply_backward(gradient, spatial, matrices)
             gradient, by_depthwise = depthwise_gradients(
-                x, torch.cat(depthwise), gradient, conv.stride, conv.padding, conv.dilation
+                x, spatial_weight, gradient, conv.stride, conv.padding, conv.dilation
             )
             roles = [by_depthwise.chunk(count), by_pointwise, by_scale.chunk(count), by_shift.chunk(count)]
             found[:0] = [part for role in roles for part in role]
@@ -159,6 +161,13 @@ def _fits(stage: Stage) -> bool:
     conv = stage.depthwise
     depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
     return depthwise and conv.bias is None and stage.pointwise.bias is None and is_plain_norm(stage.norm)
+
+
+def _take(tensors: list[Tensor], count: int) -> list[Tensor]:
+    """Return the last of these, and leave the others."""
+    taken = tensors[-count:]
+    del tensors[-count:]
+    return taken
 
 
 def _apart(tensors: Tensors, num_weights: int) -> tuple[Tensors, Tensors]:
@@ -176,30 +185,25 @@ def _convolve(x: Tensor, weight: Tensor, like: SpatialConv2d) -> Tensor:
     return functional.conv2d(x, weight, None, like.stride, padding, like.dilation, len(weight))
 
 
-def _multiply(x: Tensor, weights: Tensors) -> Tensor:
+def _multiply(x: Tensor, matrices: Sequence[Tensor]) -> Tensor:
     """Apply a pointwise convolution to each part of the channels: (n, k c, h, w) -> (n, k c', h, w)."""
-    filters, channels = weights[0].shape[:2]
-    table = rows(x)
-    result = table.new_empty(len(table), len(weights) * filters)
-    for i, weight in enumerate(weights):
-        torch.mm(_columns(table, i, channels), weight.view(filters, channels).t(), out=_columns(result, i, filters))
+    count, table = len(matrices), rows(x)
+    result = table.new_empty(len(table), count * len(matrices[0]))
+    parts = zip(table.chunk(count, 1), matrices, result.chunk(count, 1), strict=True)
+    for part, matrix, out in parts:
+        torch.mm(part, matrix.t(), out=out)
     return pixels(result, like=x)
 
 
-def _multiply_backward(gradient: Tensor, x: Tensor, weights: Tensors) -> tuple[Tensor, Tensors]:
-    """Return the gradients of `_multiply`: of its input, and of every weight."""
-    filters, channels = weights[0].shape[:2]
-    outer, table = rows(gradient), rows(x)
+def _multiply_backward(gradient: Tensor, x: Tensor, matrices: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    """Return the gradients of `_multiply`: of its input, and of every matrix as a convolution's weight."""
+    count, outer, table = len(matrices), rows(gradient), rows(x)
     result, found = torch.empty_like(table), []
-    for i, weight in enumerate(weights):
-        part = _columns(outer, i, filters)
-        torch.mm(part, weight.view(filters, channels), out=_columns(result, i, channels))
-        found.append(torch.mm(part.t(), _columns(table, i, channels)).view_as(weight))
-    return pixels(result, like=x), tuple(found)
-
-
-def _columns(table: Tensor, i: int, width: int) -> Tensor:
-    return table.narrow(1, i * width, width)
+    parts = zip(outer.chunk(count, 1), table.chunk(count, 1), matrices, result.chunk(count, 1), strict=True)
+    for part, read, matrix, out in parts:
+        torch.mm(part, matrix, out=out)
+        found.append(torch.mm(part.t(), read).view(*matrix.shape, 1, 1))
+    return pixels(result, like=x), found
 
 
 def _sum(parts: Sequence[Tensor]) -> Tensor:
