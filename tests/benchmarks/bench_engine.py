@@ -1,6 +1,6 @@
 """Steps of NASNet-A against timm's, what each way of saving gains, and how long networks take to build.
 
-    python tests/benchmarks/bench_engine.py [--threads N] [nasnet] [savings] [build]
+    python tests/benchmarks/bench_engine.py [--threads N] [--rounds N] [nasnet] [savings] [build]
 
 All nets of a row do a step in turn, so a busy machine slows them alike; ratios are medians over rounds. Seconds are
 those of the process' own processors (all threads together) where "CPU" is said, else wall time. float32, training mode.
@@ -14,6 +14,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -34,22 +35,23 @@ Step = Callable[[], None]
 
 def step_of(network: nn.Module, images: Tensor, classes: int) -> Step:
     """Forward, loss and backward of one batch."""
-    labels = torch.arange(len(images)) % classes
+    labels, parameters = torch.arange(len(images)) % classes, list(network.parameters())
 
     def step() -> None:
-        network.zero_grad()
+        for parameter in parameters:  # as an optimizer's zero_grad has it, without a walk through all modules
+            parameter.grad = None
         functional.cross_entropy(network(images), labels).backward()
 
     return step
 
 
-def interleaved(steps: dict[str, Step], clock: Callable[[], float]) -> dict[str, list[float]]:
+def interleaved(steps: dict[str, Step], clock: Callable[[], float], rounds: int = ROUNDS) -> dict[str, list[float]]:
     """Seconds of each step, the steps in turn."""
     for _ in range(WARMUP):
         for step in steps.values():
             step()
     found: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, step in steps.items():
             begun = clock()
             step()
@@ -66,7 +68,7 @@ def print_rows(title: str, found: dict[str, list[float]], *, against: str) -> No
         print(f"| {name} | {statistics.median(seconds):.3f} | {spread} | {statistics.median(ratios):.2f} |", flush=True)
 
 
-def nasnet_against_timm() -> None:
+def nasnet_against_timm(rounds: int = ROUNDS) -> None:
     """NASNet-A 6@1056, batch 4 at 224 pixels, without the auxiliary head."""
     from timm.models.nasnet import NASNetALarge
 
@@ -84,7 +86,7 @@ def nasnet_against_timm() -> None:
         "timm, channels_last": step_of(other, last, 1000),
     }
     for name, clock in (("wall time", time.perf_counter), ("CPU time", time.process_time)):
-        found = interleaved(steps, clock)
+        found = interleaved(steps, clock, rounds)
         print_rows(f"## NASNet-A 6@1056, {name}, {torch.get_num_threads()} threads", found, against="timm")
         ratios = [a / b for a, b in zip(found["ours"], found["timm, channels_last"], strict=True)]
         print(f"\nours / timm in channels_last: {statistics.median(ratios):.2f}", flush=True)
@@ -186,9 +188,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("what", nargs="*", default=[], help="nasnet, savings, build; all by default")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of nasnet, in which each net does a step")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    for name, work in (("nasnet", nasnet_against_timm), ("savings", savings), ("build", building)):
+    for name, work in (
+        ("nasnet", partial(nasnet_against_timm, given.rounds)),
+        ("savings", savings),
+        ("build", building),
+    ):
         if not given.what or name in given.what:
             work()
 
