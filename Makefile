@@ -5,6 +5,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 FIRE := tests/nas/fire tests/nas/durability tests/nas/executors tests/nas/test_disk_room.py tests/nas/test_journal.py \
 	tests/nas/test_search_loop.py tests/nas/test_tune_searcher.py tests/nas/test_tune_tuner.py \
 	tests/controllers/test_optuna_sampler.py tests/test_security.py tests/test_security_ray.py
+# Benchmarks are checked for calls that no longer exist, not for the last word on types: nothing runs them every day.
+LOOSE := arg-type assignment attr-defined method-assign no-untyped-call return-value unused-ignore
 
 .PHONY: search test test-slow fire check lint types bench clean
 
@@ -29,6 +31,7 @@ lint: .venv/.installed-dev
 
 types: .venv/.installed-dev
 	$(BIN)/mypy
+	$(BIN)/mypy tests/benchmarks $(foreach code,$(LOOSE),--disable-error-code $(code))
 
 bench: .venv/.installed-dev ## timings; printed, never asserted
 	for file in tests/benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done

@@ -70,7 +70,8 @@ class Task:
 
     def network(self, trial: Trial, recipe: Recipe) -> nn.Module:
         blueprint = replace(self.evaluator.blueprint, network=trial.architecture)
-        return build_seeded(SPACE, blueprint, recipe=recipe, seed=trial_seed(0, trial))
+        images = self.evaluator.data
+        return build_seeded(SPACE, blueprint, data=images, recipe=recipe, seed=trial_seed(0, trial))
 
 
 def images(count: int, size: int, seed: int) -> Split:
