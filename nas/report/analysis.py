@@ -59,17 +59,32 @@ def top_records(records: Sequence[Record], *, objective: Objective, count: int) 
     return list(best.values())
 
 
+def fully_trained(records: Sequence[Record]) -> list[Record]:
+    """Return the results of the highest fidelity that has any: a score after few epochs says little of a network.
+
+    As in `nas.ranking`; where all trainings are equally long these are all results.
+    """
+    results = [record for record in records if record.measurement.ok]
+    fidelity = max((record.trial.fidelity for record in results), default=0.0)
+    return [record for record in results if record.trial.fidelity == fidelity]
+
+
 def best_record(summary: RunSummary) -> Record | None:
     """Return the record of the best network, or None when nothing has a result."""
     return next(iter(top_records(summary.records, objective=summary.objective, count=1)), None)
 
 
 def front_numbers(summary: RunSummary, *, cost: str) -> set[int]:
-    """Return the numbers of the trials on the Pareto front of the objective's metric against a cost."""
+    """Return the numbers of the trials on the Pareto front of the objective's metric against a cost.
+
+    Only networks that were trained in full are on it.
+    """
     sign = 1 if summary.objective.direction == "maximize" else -1
     points = []
-    for record in summary.records:
-        value, price = metric_of(record, summary.objective.metric), metric_of(record, cost)
+    name = summary.objective.metric
+    weighed = [r for r in summary.records if metric_of(r, name) is not None and metric_of(r, cost) is not None]
+    for record in fully_trained(weighed):
+        value, price = metric_of(record, name), metric_of(record, cost)
         if value is not None and price is not None and record.reused_from is None:
             points.append((record.trial.number, price, sign * value))
     front = pareto_front([price for _, price, _ in points], [value for _, _, value in points])

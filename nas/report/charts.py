@@ -13,7 +13,7 @@ from matplotlib.path import Path as Curve
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from controllers.trial import Objective, Record
-from nas.report.analysis import metric_of, objective_value
+from nas.report.analysis import fully_trained, metric_of, objective_value
 from nas.report.chart_axes import FONT_SIZE, HALF, NARROW, WIDE, log_ticks, make_axes, short_count
 from nas.report.formatting import format_metric, metric_style, printable
 from nas.report.pareto import pareto_front
@@ -21,6 +21,7 @@ from nas.report.theme import colour
 
 FAR_FENCE = 3.0  # quartile distances below the lower quartile, beyond which a result is far out (Tukey 1977)
 FAILURE_HEIGHT = 0.035  # of the marks of failed trials, as a share of the chart's height
+SHORTER = 0.55  # size of the dot of a training that was not in full, as a share of the others'
 ROOM_FOR_LABEL = 0.16  # beyond the best result, as a share of the range of results
 ROOM_FOR_FAILURES = 0.12
 
@@ -52,10 +53,10 @@ def draw_progress(
     points = _points(ordered, objective=objective, xs=[float(record.trial.number) for record in ordered])
     if not points:
         return None
-    # a score after few epochs is none to be measured against; see `nas.ranking`
-    fidelity = max(record.trial.fidelity for record in ordered if objective_value(record, objective) is not None)
-    fully = {record.trial.number for record in ordered if record.trial.fidelity == fidelity}
+    scored = [record for record in ordered if objective_value(record, objective) is not None]
+    fully = {record.trial.number for record in fully_trained(scored)}
     contenders = [point for point in points if point.number in fully]
+    others = [point for point in points if point.number not in fully]
     best = max(contenders, key=lambda point: point.score)
     label = f"{_metric_label(objective)} over {len(ordered)} trials; the best, {_value(best, objective)}, is trial "
     figure, axes = make_axes(size, label=f"{label}{best.number}.", x_label="Trial", y_label=_y_label(objective))
@@ -63,7 +64,10 @@ def draw_progress(
     last = ordered[-1].trial.number
     axes.set_xlim(-0.5 - 0.01 * last, last + 0.5 + 0.01 * last)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if size[0] < WIDE[0] else 12, integer=True))
-    _draw_dots(axes, points, size=3.6 if len(points) <= 400 else 2.4, role="dot")
+    size_of_dot = 3.6 if len(points) <= 400 else 2.4
+    _draw_dots(axes, contenders, size=size_of_dot, role="dot")
+    if others:
+        _draw_dots(axes, others, size=SHORTER * size_of_dot, role="dot")
     _draw_best_so_far(axes, contenders, last=last)
     _draw_failures(axes, ordered)
     _ring(axes, best, objective=objective)
@@ -76,7 +80,7 @@ def draw_tradeoff(
     """Draw the objective's metric against a cost on a logarithmic axis, with the Pareto front.
 
     Args:
-        records: in any order; those without both metrics are left out.
+        records: in any order; those without both metrics are left out, and so are trainings that were not in full.
         objective: its metric is drawn, and the best network under it is ringed.
         cost: name of the metric on the horizontal axis: ``params`` or ``macs``.
         size: width and height in pixels.
@@ -85,7 +89,8 @@ def draw_tradeoff(
         The chart, or None when no trial has both metrics and a cost above 0.
     """
     plain = Objective(metric=objective.metric, direction=objective.direction)
-    priced = [record for record in records if (metric_of(record, cost) or 0) > 0]
+    scored = [record for record in records if objective_value(record, plain) is not None]
+    priced = fully_trained([record for record in scored if (metric_of(record, cost) or 0) > 0])
     points = _points(priced, objective=plain, xs=[record.measurement.metrics[cost] for record in priced])
     if not points:
         return None

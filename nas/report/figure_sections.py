@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from matplotlib.figure import Figure
 
 from controllers.trial import Record
-from nas.report.analysis import SIZES, cost_names, front_numbers, metric_of, top_records
+from nas.report.analysis import SIZES, cost_names, front_numbers, fully_trained, metric_of, top_records
 from nas.report.cell_drawing import draw_cell
 from nas.report.charts import NARROW, WIDE, draw_progress, draw_tradeoff, num_far_out
 from nas.report.figures import PIXELS_PER_INCH, figure_svg
@@ -34,6 +34,8 @@ def progress_section(summary: RunSummary) -> str:
         return ""
     statuses = {record.measurement.status for record in summary.records}
     keys = ['<span class="key">best so far</span>', '<span class="key dot">a trial</span>']
+    if _has_shorter(summary):
+        keys.append('<span class="key dot less">not trained in full</span>')
     if statuses - {"ok", "infeasible"}:
         keys.append('<span class="key cross">failed</span>')
     if "infeasible" in statuses:
@@ -61,11 +63,16 @@ def tradeoff_section(summary: RunSummary) -> str:
             shown.append(cost)
     if not figures:
         return ""
-    keys = '<span class="key">Pareto front</span><span class="key dot">a network</span>'
+    dot = "a network trained in full" if _has_shorter(summary) else "a network"
+    keys = f'<span class="key">Pareto front</span><span class="key dot">{dot}</span>'
     note = f'<p class="note keys">{keys}<span class="key ring">best network</span></p>'
     what = "size" if set(shown) <= set(SIZES) else "cost"
     title = f"{metric_style(summary.objective.metric).label} against {what}"
     return section(title, f'{note}<div class="pair">{"".join(figures)}</div>', anchor="size")
+
+
+def _has_shorter(summary: RunSummary) -> bool:
+    return len(fully_trained(summary.records)) < sum(record.measurement.ok for record in summary.records)
 
 
 def _by_cost(summary: RunSummary, cost: str) -> list[int]:

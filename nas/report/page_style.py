@@ -60,6 +60,7 @@ figcaption{margin-top:8px;max-width:88ch}
   border-top:2px solid var(--accent)}
 .key.second::before{border-color:var(--best)}
 .key.dot::before{width:6px;height:6px;border:0;border-radius:50%;background:var(--dot)}
+.key.dot.less::before{width:4px;height:4px}
 .key.ring::before{width:11px;height:11px;border:2px solid var(--best);border-radius:50%}
 .key.tick::before{width:0;height:8px;border:0;border-left:2px solid var(--dot)}
 .key.cross::before{content:"\\00d7";width:auto;height:auto;border:0;color:var(--bad);line-height:0;font-weight:700;

@@ -13,6 +13,7 @@ from nas.report.analysis import (
     failure_groups,
     front_numbers,
     front_records,
+    fully_trained,
     lineage,
     objective_value,
     score_of,
@@ -53,6 +54,20 @@ def test_a_missing_metric_is_no_score(ok: Make) -> None:
 
 def test_nothing_is_best_among_failures(failed: Make) -> None:
     assert best_record(RunSummary("run", records=[failed(0)])) is None
+
+
+def test_a_network_that_was_not_trained_in_full_is_on_no_front(ok: Make, failed: Make) -> None:
+    """Small ones after two epochs would be on any, with what they score by chance."""
+    records = [
+        ok(0, 0.1, budget=2, params=1e3),
+        ok(1, 0.99, budget=2, params=2e5),
+        ok(2, 0.8, budget=8, params=1e5),
+        ok(3, 0.9, budget=8, params=2e5),
+        failed(4),
+    ]
+    assert _numbers(fully_trained(records)) == [2, 3]
+    assert front_numbers(RunSummary("run", records=records), cost="params") == {2, 3}
+    assert fully_trained([failed(4)]) == []
 
 
 def test_the_front_leaves_out_reused_results(ok: Make) -> None:

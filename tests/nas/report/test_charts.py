@@ -43,6 +43,20 @@ def test_best_so_far_steps_down_when_minimising(ok: Make) -> None:
     assert "trial 1: 100K" in _texts(figure)
 
 
+def test_trainings_that_were_not_in_full_are_small_dots_and_no_trade_off(ok: Make) -> None:
+    records = [ok(i, 0.1 * i, budget=2 if i < 4 else 8, params=1e5 * (1 + i)) for i in range(6)]
+    progress, tradeoff = (
+        draw_progress(records, objective=Objective()),
+        draw_tradeoff(records, objective=Objective(), cost="params"),
+    )
+    assert progress is not None
+    assert tradeoff is not None
+    dots = {len(patch.get_path().vertices) // 2: patch.get_linewidth() for patch in progress.axes[0].patches}
+    assert dots.keys() == {2, 4}
+    assert dots[4] < dots[2]
+    np.testing.assert_allclose(_line(tradeoff, "accent", marker="o")[:, 0], [5e5, 6e5])
+
+
 def test_failures_and_refusals_are_marked_at_the_bottom(ok: Make, failed: Make) -> None:
     records = [ok(0, 0.9), failed(1), failed(2, "infeasible"), failed(3, "lost")]
     figure = draw_progress(records, objective=Objective())
