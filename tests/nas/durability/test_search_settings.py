@@ -60,7 +60,7 @@ def test_anything_is_settings_or_one_line(data: Any) -> None:
 
 
 WRONG_TYPES: dict[str, Any] = {
-    "trials": 2.5, "seed": True, "threads": "1", "space": 5, "controller": None, "data": [], "recipe": {},
+    "trials": 2.5, "seed": True, "threads": "1", "space": 5, "controller": 3, "data": [], "recipe": {},
     "gpus_per_worker": "half", "download": "no", "costs": 5, "fidelities": [1], "parts": [], "workers": "2",
     "controller_options": "a=1", "recipe_changes": None, "prior": 1,
     "objective": "val_accuracy", "constraints": 3, "stem": 1, "device": 0,
