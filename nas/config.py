@@ -160,6 +160,12 @@ class SearchConfig:
         epochs = self.search_recipe.epochs
         return {**self.controller_options, "budgets": sorted({math.ceil(epochs / 4), math.ceil(epochs / 2), epochs})}
 
+    @property
+    def training_lengths(self) -> list[int]:
+        """Epochs that networks may be trained for, rising; one where all are trained alike."""
+        budgets = self.resolved_controller_options["budgets"] if self.multi_fidelity else [self.search_recipe.epochs]
+        return list(budgets)
+
     def blueprint(
         self,
         architecture: Architecture,

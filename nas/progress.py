@@ -16,6 +16,7 @@ from controllers.trial import Objective, Record
 from nas.config import SearchConfig
 from nas.executors.simulated_executor import FINISHED
 from nas.journal import FILE_NAME
+from nas.ranking import is_new_network
 from nas.report.formatting import printable
 from nas.search_loop import Progress as SearchProgress
 from nas.training.training_loop import Epoch
@@ -75,7 +76,7 @@ class ProgressDisplay:
 
     def _progressed(self, progress: SearchProgress, record: Record | None) -> None:
         if self._before is None:
-            self._before = progress.evaluated - _counts(record)
+            self._before = progress.evaluated - (record is not None and is_new_network(record))
         if record is not None:
             self._simulated_s = max(self._simulated_s, record.measurement.metrics.get(FINISHED, 0.0))
         text = self._text(progress)
@@ -146,17 +147,12 @@ class ProgressDisplay:
         self._console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
-def _counts(record: Record | None) -> bool:
-    """Whether a record adds to the networks evaluated."""
-    return bool(record and record.measurement.ok and record.reused_from is None and record.trial.continues is None)
-
-
 def _ladder(config: SearchConfig) -> list[str]:
     """Return a line on who trains for how long, where that differs."""
-    budgets: list[int] = config.resolved_controller_options["budgets"] if config.multi_fidelity else []
-    if len(budgets) < 2:
+    shortest, *longer = config.training_lengths
+    if not longer:
         return []
-    return [f"all begin with {budgets[0]} epochs, the best go on to {', then '.join(map(str, budgets[1:]))}"]
+    return [f"all begin with {shortest} epochs, the best go on to {', then '.join(map(str, longer))}"]
 
 
 def _workers(config: SearchConfig) -> str:

@@ -22,6 +22,11 @@ def standing(record: Record, objective: Objective) -> tuple[float, float] | None
     return None if score is None else (record.trial.fidelity, score)
 
 
+def is_new_network(record: Record) -> bool:
+    """Whether a record is the first result of a network: neither a stored one nor that of a training further."""
+    return record.measurement.ok and record.reused_from is None and record.trial.continues is None
+
+
 def rank_records(records: Iterable[Record], objective: Objective) -> list[Record]:
     """Return the networks with a result, best first, each once: by its record of the highest fidelity.
 

@@ -169,7 +169,7 @@ def _settings(run: Run) -> RunSettings:
 def _recipe_words(config: SearchConfig) -> str:
     if config.table is not None:
         return ""
-    lengths = config.resolved_controller_options["budgets"] if config.multi_fidelity else [config.search_recipe.epochs]
+    lengths = config.training_lengths
     trained = f"{config.recipe}, {' or '.join(map(str, lengths))} epoch{'' if lengths == [1] else 's'}"
     how = trained if _trains(config) else "none, scored untrained"
     return f"{how}; the winner by {config.final_recipe}"

@@ -16,6 +16,7 @@ from nas.comparison.competitors import Competitor, Entry
 from nas.config import SearchConfig
 from nas.errors import InvalidInputError
 from nas.journal import FILE_NAME
+from nas.ranking import is_new_network
 from nas.run import Run, load
 from nas.scaling.counting import count, why_refused
 from nas.screening import Constraints
@@ -176,8 +177,7 @@ def carry_out_search(search: RandomSearch, folder: Path, watcher: Watcher, *, wh
 
 
 def _num_trained(run: Run) -> int:
-    records = [record for record in run.records if record.measurement.ok and record.reused_from is None]
-    return len({record.trial.root for record in records})
+    return sum(map(is_new_network, run.records))
 
 
 def enter_winner(search: RandomSearch, run: Run, entries: Sequence[Competitor]) -> Competitor:
